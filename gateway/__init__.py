@@ -1,0 +1,1 @@
+"""Crossdock: an S3-compatible gateway through which companies exchange files under policy."""

@@ -1,0 +1,417 @@
+"""The nouns of the product: immutable values that every layer shares.
+
+Times are `moment`s: nanoseconds since 1970 as an int. A commit's `number` is a moment made
+strictly increasing by the catalog (max(now, last + 1)), so it orders the versions of a key even
+when the clock jumps, and also answers "as of when".
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+KEY_BYTES_MAX = 1024
+METADATA_BYTES_MAX = 2048
+TAGS_MAX = 10
+PART_NUMBER_MAX = 10_000
+PART_BYTES_MIN = 5 * 1024**2
+PART_BYTES_MAX = 5 * 1024**3
+OBJECT_BYTES_MAX = 5 * 1024**4
+RESERVED_PREFIX = ".crossdock/"
+"""Below this prefix a store holds what is Crossdock's own; no target key may lie there."""
+
+EMPTY: Mapping[str, str] = MappingProxyType({})
+
+Chunks = AsyncIterator[bytes]
+"""A stream of bytes in pieces of any size; closing it early is allowed (aclose)."""
+
+
+class Mode(enum.Enum):
+    """How a party holds a version, weakest first."""
+
+    SHARE = "share"
+    COPY_ON_READ = "copy-on-read"
+    COPY = "copy"
+    OWN = "own"  # its author, and its co-authors
+
+    @property
+    def strength(self) -> int:
+        return _STRENGTH[self]
+
+
+_STRENGTH = MappingProxyType({Mode.SHARE: 0, Mode.COPY_ON_READ: 1, Mode.COPY: 2, Mode.OWN: 3})
+
+
+class May(enum.Enum):
+    """What a principal may do at all."""
+
+    READ = "read"
+    WRITE = "write"
+    BOTH = "both"
+    POLICY = "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts for a party. `keys` are literal key prefixes; none means the party's whole view."""
+
+    party: str
+    name: str
+    may: May = May.BOTH
+    keys: tuple[str, ...] = ()
+
+    def covers(self, key: str) -> bool:
+        return not self.keys or key.startswith(self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One request's actor: its principal, the door it came through, and the request's id."""
+
+    principal: Principal
+    door: str = "s3"
+    request: str = ""
+
+    @property
+    def party(self) -> str:
+        return self.principal.party
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """What a client names."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Bytes at rest: `length` bytes from `offset` of the store object `key`.
+
+    `digest` is the XXH3-128 (hex) of exactly these bytes, or empty where the extent is a slice of
+    another one. The store object begins with a block that names the version (see extents.py), so
+    the first offset is not 0.
+    """
+
+    party: str
+    store: str
+    key: str
+    offset: int
+    length: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a version's bytes or idea came from: CopyObject, UploadPartCopy, derived-from."""
+
+    kind: str  # "copy" | "part-copy" | "derived"
+    ref: ObjectRef
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One state of an object; immutable but for its tags.
+
+    `etag` is S3's, without quotes. `checksums` maps an algorithm's S3 name in lower case
+    (crc32, crc32c, crc64nvme, sha1, sha256, …) to base64, composite values with `-N`;
+    `sha256` is the hex SHA-256 of the whole content where it is known, the content's identity.
+    `headers` are the standard content headers by lower-case name, `metadata` the user's own.
+    `parts` are the part sizes of a multipart upload, in order. `null` marks S3's null version.
+    """
+
+    id: str
+    ref: ObjectRef
+    author: str
+    principal: str
+    door: str
+    at: int  # moment, by the wall clock
+    number: int = 0  # set by the commit
+    parent: str = ""  # id of the version that it replaced, set by the commit
+    marker: bool = False
+    null: bool = False
+    size: int = 0
+    etag: str = ""
+    sha256: str = ""
+    checksums: Mapping[str, str] = EMPTY
+    checksum_type: str = ""  # FULL_OBJECT | COMPOSITE
+    headers: Mapping[str, str] = EMPTY
+    metadata: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = EMPTY
+    tags_number: int = 0
+    extents: tuple[Extent, ...] = ()
+    parts: tuple[int, ...] = ()
+    part_checksums: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    invocation: str = ""  # the SDK's invocation id, where one was sent
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "binary/octet-stream")
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(
+            self.ref, self.author, self.size, self.content_type, self.metadata, self.tags, self.at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What policy looks at. `at` is the version's moment (for a rule's `since`)."""
+
+    ref: ObjectRef
+    author: str
+    size: int
+    content_type: str = "binary/octet-stream"
+    metadata: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = EMPTY
+    at: int = 0
+
+
+# --- policy's answers --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which line of which file decided; `owner` is the party whose file it is, or "" (topology)."""
+
+    id: str
+    file: str
+    line: int
+    owner: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} ({self.id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Policy's answer to a yes-or-no question; `text` is fit for the party that asked."""
+
+    allowed: bool
+    text: str
+    rule: Rule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One recipient's part of a decision. `target` is the key of the copy in `store`, for COPY.
+
+    `accept` is the recipient's own rule that admitted it (None for OWN).
+    """
+
+    party: str
+    mode: Mode
+    rule: Rule
+    accept: Rule | None = None
+    store: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Policy's whole answer for one version, under one revision; the author is not in `shares`."""
+
+    revision: str
+    shares: tuple[Share, ...] = ()
+
+
+# --- what the catalog remembers ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """This party may see this version, in this mode, by this rule ("file:line (id)")."""
+
+    party: str
+    mode: Mode
+    rule: str
+    revision: str  # of the policy under which it was decided
+    opened: int = 0
+    closed: int = 0  # 0 while open
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version as one party holds it; `latest` tells if it is the newest in that party's view."""
+
+    version: Version
+    grant: Grant
+    latest: bool = True
+
+
+class DeliveryState(enum.Enum):
+    PENDING = "pending"
+    PARKED = "parked"
+    DONE = "done"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+    CANCELLED = "cancelled"  # the version was deleted by id before it was sent
+
+    @property
+    def open(self) -> bool:
+        return self in (DeliveryState.PENDING, DeliveryState.PARKED)
+
+
+class DeliveryKind(enum.Enum):
+    COPY = "copy"
+    TAGS = "tags"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof of one delivery: what was read back from the target. `etag` and `target_version` are
+    the target's own; `replaced` says that a newer version has since taken the key."""
+
+    at: int
+    size: int
+    sha256: str
+    etag: str
+    target_version: str = ""
+    attempts: int = 1
+    replaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A promised copy. `token` is the fencing token of the lease, raised by every claim."""
+
+    id: int
+    version: str
+    ref: ObjectRef
+    number: int
+    author: str
+    party: str
+    store: str
+    target: str
+    kind: DeliveryKind = DeliveryKind.COPY
+    state: DeliveryState = DeliveryState.PENDING
+    rule: str = ""
+    promised: int = 0
+    attempts: int = 0
+    due: int = 0
+    token: int = 0
+    code: str = ""  # S3's failure code, fit for the author
+    error: str = ""  # the recipient's and the operator's alone
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart upload (or a staged sFTP file) that is not yet a version."""
+
+    id: str
+    ref: ObjectRef
+    principal: Principal
+    begun: int
+    headers: Mapping[str, str] = EMPTY
+    metadata: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = EMPTY
+    algorithm: str = ""
+    checksum_type: str = ""
+    version: str = ""  # the version that it became, once complete
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    number: int
+    size: int
+    etag: str
+    at: int
+    extents: tuple[Extent, ...] = ()
+    checksums: Mapping[str, str] = EMPTY
+    sources: tuple[Source, ...] = ()
+
+
+class Versioning(enum.Enum):
+    """What the S3 API shows; the catalog keeps every version regardless."""
+
+    OFF = "off"
+    ENABLED = "enabled"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A namespace of keys. `members` maps a party to the key patterns that it may write.
+
+    A bucket of topology.yaml has `created` 0 and can't be changed through a door; one that a
+    party made through a door has that party as its owner and first member.
+    """
+
+    name: str
+    owner: str
+    members: Mapping[str, tuple[str, ...]]
+    versioning: Versioning = Versioning.ENABLED
+    history: int = 0  # seconds that a version is kept once it is no longer current; 0: forever
+    created: int = 0
+    file: str = ""
+    line: int = 0
+
+
+# --- bodies ------------------------------------------------------------------------------------
+
+
+class Body(Protocol):
+    """An upload's bytes. `size` is the declared length of the content, None if unknown.
+
+    `algorithms` names the digests needed (known before the first byte); `claims` maps algorithm
+    to the raw digest that the client claims, complete only once the iteration has ended.
+    Iteration raises a CrossdockError where framing, signature or length is wrong.
+    """
+
+    @property
+    def size(self) -> int | None: ...
+    @property
+    def algorithms(self) -> frozenset[str]: ...
+    @property
+    def claims(self) -> Mapping[str, bytes]: ...
+    def __aiter__(self) -> Chunks: ...
+
+
+# --- events ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened; committed to the log it becomes a record.
+
+    `kind` is one of: write, marker, unwrite, tags, bucket, delivery, policy, key, start, stop,
+    tick, reads (a batch), read, list, refusal (the three that live in a batch).
+    `recipients` maps each party to what was decided for it. `readers` are the parties whose view
+    the event belongs to: they get the openings of its fields, but of `recipients` a reader other
+    than `party` gets its own entry alone, and of `rule` only what is in its own file.
+    """
+
+    kind: str
+    at: int
+    party: str = ""
+    principal: str = ""
+    door: str = ""
+    request: str = ""
+    bucket: str = ""
+    key: str = ""
+    version: str = ""
+    outcome: str = ""
+    rule: str = ""
+    revision: str = ""
+    recipients: Mapping[str, str] = EMPTY
+    detail: Mapping[str, str] = EMPTY
+    readers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBatch:
+    """The events of at most one second: reads, listings, refusals."""
+
+    at: int
+    events: Sequence[Event] = field(default_factory=tuple)

@@ -1,0 +1,1 @@
+"""Who may, and who receives: pure values from a folder of YAML."""

@@ -1,0 +1,78 @@
+"""The mesh: everything that the YAML folder says, parsed into immutable values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from gateway.model import Bucket, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSpec:
+    """One store as topology.yaml describes it. Secrets stay references (`env:NAME`,
+    `file:PATH`), resolved by the wiring and never kept here."""
+
+    party: str
+    name: str  # "home" unless said
+    type: str  # file | s3 | azure | gcs
+    former: bool = False  # only read any more
+    path: str = ""  # file: absolute
+    bucket: str = ""  # s3, gcs
+    container: str = ""  # azure
+    account: str = ""  # azure
+    prefix: str = ""
+    endpoint: str = ""
+    region: str = ""
+    credentials: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalSpec:
+    """A principal and its credentials: an access key of the file (id and a secret's reference),
+    SSH keys (references), or neither, in which case a key sealed in the catalog serves it."""
+
+    principal: Principal
+    access_key: str = ""
+    secret: str = ""
+    ssh_key: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    name: str
+    title: str = ""
+    stores: Mapping[str, StoreSpec] = field(default_factory=lambda: MappingProxyType({}))
+    create_buckets: tuple[str, ...] = ()
+    principals: Mapping[str, PrincipalSpec] = field(default_factory=lambda: MappingProxyType({}))
+    line: int = 0
+
+    @property
+    def home(self) -> StoreSpec | None:
+        """The store that takes this party's writes and its copies; None if it only reads."""
+        return next((s for s in self.stores.values() if not s.former), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of the folder as it is in force: its name, its text, and whether the text on disk
+    is another one that could not be used (then `problems` says why)."""
+
+    name: str
+    text: str
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """Parties, buckets and rules of one revision; swapped whole. `policy` is a policy.Policy."""
+
+    revision: str
+    parties: Mapping[str, Party]
+    buckets: Mapping[str, Bucket]
+    policy: Any
+    files: tuple[SourceFile, ...] = ()

@@ -1,0 +1,145 @@
+"""Where bytes are: the contracts that every kind of store keeps.
+
+A store belongs to one party. Below `.crossdock/` it holds that party's extents, written once under
+fresh keys (`Store`); everywhere else lie delivered copies under their natural keys (`Inbox`).
+
+Errors, for every verb: MissingFromStore for an absent key, StoreUnavailable for anything worth
+retrying (time-outs, 5xx, throttling, a connection that broke, a broken or short answer of the
+store), StoreRefused for access denied or an absent bucket, container or folder, StoreFull where
+there is no room. An exception raised by the body that is being written passes through unchanged,
+and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from gateway.model import EMPTY, Chunks, ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a store says of an object that it has just made durable."""
+
+    size: int
+    etag: str  # the store's own, opaque; for conditions on later reads
+    native_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    size: int
+    etag: str
+    modified: int  # moment, by the store's clock
+    native_version: str = ""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Opaque keys below `.crossdock/`: ASCII letters, digits, `-`, `_`, `.` and `/` alone."""
+
+    async def write(self, key: str, body: Chunks, *, size: int | None) -> Written:
+        """All or nothing: when this returns, the object is durable and whole; when it raises,
+        nothing is visible under `key`. With `size` given, a body of another length raises
+        BrokenSource. An existing key raises Occupied where the store can tell (conditional
+        create)."""
+        ...
+
+    def read(
+        self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None
+    ) -> Chunks:
+        """The bytes [start, start+length); reading past the end yields what there is (nothing,
+        if start is at or past the end). `if_match` is an etag of this store: another content
+        raises ChangedInStore before the first byte. Ending early is StoreUnavailable, never a
+        clean end."""
+        ...
+
+    async def stat(self, key: str) -> Stat: ...
+
+    async def delete(self, key: str) -> None:
+        """Durable when it returns. An absent key is not an error."""
+        ...
+
+    def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        """Every key that starts with `prefix`, in any order; for reconciliation and adoption."""
+        ...
+
+
+@runtime_checkable
+class CanServeFile(Protocol):
+    """A store whose objects are local files, so that a door may send them without copying."""
+
+    def path_of(self, key: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What goes with a delivered copy: enough for the target to say whose and which it is.
+
+    `headers` are standard content headers by lower-case name; `metadata` the user's own;
+    `version`, `ref` and `number` name our version; `sha256` (hex) is of the whole content.
+    """
+
+    ref: ObjectRef
+    version: str
+    number: int
+    author: str
+    size: int
+    sha256: str
+    headers: Mapping[str, str] = EMPTY
+    metadata: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What lies under a natural key. `version` is empty where it isn't a copy of ours; `number`
+    and `ref` are then meaningless. `altered` tells that it carries our marks but is no longer
+    what we wrote (a file changed in place)."""
+
+    size: int
+    etag: str
+    native_version: str = ""
+    version: str = ""
+    number: int = 0
+    ref: ObjectRef | None = None
+    altered: bool = False
+
+
+@runtime_checkable
+class Inbox(Protocol):
+    """A recipient's store also takes deliveries: the one way to write a natural key.
+
+    Keys are any UTF-8 text of 1 to 1,024 bytes, not below `.crossdock/`. In a cloud bucket a copy
+    lies under exactly that key, in a folder it is a plain file at that path; what a store can't
+    name or hold goes into a documented encoding or sidecar, reversible and never colliding.
+    """
+
+    async def deliver(
+        self, key: str, parcel: Parcel, body: Chunks, *, replace: str | None
+    ) -> Written:
+        """Writes the copy with its headers, metadata and marks, atomically. `replace` is the etag
+        of our older copy that lies there (from `examine`), or None where nothing may lie there.
+        Anything else found raises Occupied and nothing is changed."""
+        ...
+
+    async def examine(self, key: str) -> Placed | None:
+        """What lies under a natural key now, None if nothing does."""
+        ...
+
+    def read_copy(
+        self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None
+    ) -> Chunks:
+        """As Store.read, for a natural key."""
+        ...
+
+    async def retag(self, key: str, tags: Mapping[str, str], *, if_match: str) -> Written:
+        """Replaces the tags of our copy as the store can hold them; ChangedInStore if another
+        content lies there."""
+        ...
+
+    async def remove_copy(self, key: str, *, if_match: str) -> None:
+        """Deletes our copy; ChangedInStore if another content lies there, absent is no error."""
+        ...
