@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 from gateway.model import Bucket, Principal
+from gateway.policy.rules import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,10 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file of the folder as it is in force: its name, its text, and whether the text on disk
-    is another one that could not be used (then `problems` says why)."""
+    """One file of the folder: the text in force, and what is wrong with the text on disk.
+
+    With problems, `text` is the last good one, or "" where there is none: then the file has no
+    part in the mesh."""
 
     name: str
     text: str
@@ -68,11 +70,32 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """A place that refers to a secret: `env:NAME` or `file:PATH`."""
+
+    reference: str
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Mesh:
-    """Parties, buckets and rules of one revision; swapped whole. `policy` is a policy.Policy."""
+    """Parties, buckets and rules of one revision; swapped whole."""
 
     revision: str
     parties: Mapping[str, Party]
     buckets: Mapping[str, Bucket]
-    policy: Any
+    policy: Policy
     files: tuple[SourceFile, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """What is in force, by file name: the last good set to keep for the next start."""
+        return MappingProxyType({f.name: f.text for f in self.files if f.text})
+
+
+def secrets_of(mesh: Mesh) -> tuple[Secret, ...]:
+    """Every secret that the topology refers to, with its place, for `check` to look up."""
+    return mesh.secrets
