@@ -141,11 +141,11 @@ class Version:
     size: int = 0
     etag: str = ""
     sha256: str = ""
-    checksums: Mapping[str, str] = EMPTY
+    checksums: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     checksum_type: str = ""  # FULL_OBJECT | COMPOSITE
-    headers: Mapping[str, str] = EMPTY
-    metadata: Mapping[str, str] = EMPTY
-    tags: Mapping[str, str] = EMPTY
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     tags_number: int = 0
     extents: tuple[Extent, ...] = ()
     parts: tuple[int, ...] = ()
@@ -172,8 +172,8 @@ class Facts:
     author: str
     size: int
     content_type: str = "binary/octet-stream"
-    metadata: Mapping[str, str] = EMPTY
-    tags: Mapping[str, str] = EMPTY
+    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     at: int = 0
 
 
@@ -313,9 +313,9 @@ class Upload:
     ref: ObjectRef
     principal: Principal
     begun: int
-    headers: Mapping[str, str] = EMPTY
-    metadata: Mapping[str, str] = EMPTY
-    tags: Mapping[str, str] = EMPTY
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     algorithm: str = ""
     checksum_type: str = ""
     version: str = ""  # the version that it became, once complete
@@ -328,7 +328,7 @@ class Part:
     etag: str
     at: int
     extents: tuple[Extent, ...] = ()
-    checksums: Mapping[str, str] = EMPTY
+    checksums: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     sources: tuple[Source, ...] = ()
 
 
@@ -404,8 +404,8 @@ class Event:
     outcome: str = ""
     rule: str = ""
     revision: str = ""
-    recipients: Mapping[str, str] = EMPTY
-    detail: Mapping[str, str] = EMPTY
+    recipients: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    detail: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     readers: tuple[str, ...] = ()
 
 
