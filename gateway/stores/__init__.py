@@ -13,7 +13,7 @@ and leaves nothing behind.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from gateway.model import EMPTY, Chunks, ObjectRef
@@ -88,9 +88,9 @@ class Parcel:
     author: str
     size: int
     sha256: str
-    headers: Mapping[str, str] = EMPTY
-    metadata: Mapping[str, str] = EMPTY
-    tags: Mapping[str, str] = EMPTY
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
