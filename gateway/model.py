@@ -8,7 +8,7 @@ when the clock jumps, and also answers "as of when".
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
@@ -23,7 +23,29 @@ OBJECT_BYTES_MAX = 5 * 1024**4
 RESERVED_PREFIX = ".crossdock/"
 """Below this prefix a store holds what is Crossdock's own; no target key may lie there."""
 
-EMPTY: Mapping[str, str] = MappingProxyType({})
+
+class _Nothing(Mapping[str, str]):
+    """The empty mapping, hashable: Python 3.11 takes an unhashable default for a mutable one."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> str:
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "{}"
+
+
+EMPTY: Mapping[str, str] = _Nothing()
 
 Chunks = AsyncIterator[bytes]
 """A stream of bytes in pieces of any size; closing it early is allowed (aclose)."""
