@@ -388,6 +388,8 @@ class Body(Protocol):
 
     `algorithms` names the digests needed (known before the first byte); `claims` maps algorithm
     to the raw digest that the client claims, complete only once the iteration has ended.
+    `checksum` is the one algorithm that the client asked to be kept and shown, or empty: a hash
+    that only protects the transfer (Content-MD5, a signed payload hash) is not shown.
     Iteration raises a CrossdockError where framing, signature or length is wrong.
     """
 
@@ -397,6 +399,8 @@ class Body(Protocol):
     def algorithms(self) -> frozenset[str]: ...
     @property
     def claims(self) -> Mapping[str, bytes]: ...
+    @property
+    def checksum(self) -> str: ...
     def __aiter__(self) -> Chunks: ...
 
 

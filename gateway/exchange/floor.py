@@ -1,0 +1,230 @@
+"""What every verb stands on: the mesh in force, the ways down, and the questions asked first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from gateway.catalog import Expect, Ledger, Uploads
+from gateway.errors import (
+    CatalogUnavailable,
+    CrossdockError,
+    Denied,
+    KeyTooLong,
+    NoSuchBucket,
+    NoSuchKey,
+    StoreUnavailable,
+)
+from gateway.exchange.terms import Offload
+from gateway.model import (
+    KEY_BYTES_MAX,
+    PART_BYTES_MIN,
+    RESERVED_PREFIX,
+    Bucket,
+    Caller,
+    Event,
+    Held,
+    May,
+    Mode,
+    ObjectRef,
+    Version,
+    Versioning,
+)
+from gateway.policy.mesh import Mesh
+from gateway.stores import Store
+
+POLICY_WAIT_S = 5.0
+"""How long a commit waits for the mesh to follow the revision that the catalog holds."""
+
+READERS = frozenset({May.READ, May.BOTH})
+WRITERS = frozenset({May.WRITE, May.BOTH})
+
+
+class Rows(Ledger, Uploads, Protocol):
+    """What the verbs need of the catalog."""
+
+
+StoreOf = Mapping[tuple[str, str], Store]
+"""(party, store name) -> store, former stores included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the wiring gives: all that is not a value."""
+
+    rows: Rows
+    clock: Callable[[], int]
+    ids: Callable[[], str]
+    observe: Callable[[Event], None]
+    nudge: Callable[[], None]
+    offload: Offload[None]
+    part_bytes_min: int = PART_BYTES_MIN
+
+
+class Floor:
+    """The mesh and stores in force (swapped whole by `enter`), and what is asked before a verb."""
+
+    def __init__(self, means: Means, mesh: Mesh, stores: StoreOf) -> None:
+        self.means = means
+        self.rows = means.rows
+        self.mesh = mesh
+        self.stores = stores
+        self._entered = asyncio.Event()
+
+    def enter(self, mesh: Mesh, stores: StoreOf) -> None:
+        self.mesh, self.stores = mesh, stores
+        self._entered.set()
+        self._entered = asyncio.Event()
+
+    async def next_mesh(self, revision: str) -> None:
+        """Returns once a mesh of another revision is in force."""
+        if self.mesh.revision != revision:
+            return
+        try:
+            await asyncio.wait_for(self._entered.wait(), POLICY_WAIT_S)
+        except TimeoutError:
+            raise CatalogUnavailable("the policy in force can't be loaded") from None
+
+    # --- questions -----------------------------------------------------------------------------
+
+    async def bucket(self, caller: Caller, name: str) -> Bucket:
+        """The bucket, if the caller's party is a member of it; else there is none."""
+        bucket = self.mesh.buckets.get(name) or await self.rows.bucket(name)
+        if bucket is None or not self.is_member(caller.party, bucket):
+            raise self.refused(caller, ObjectRef(name, ""), NoSuchBucket(bucket=name))
+        return bucket
+
+    def is_member(self, party: str, bucket: Bucket) -> bool:
+        if party in bucket.members:
+            return True
+        return bool(bucket.created) and party in self.mesh.policy.members(bucket)
+
+    async def readable(self, caller: Caller, ref: ObjectRef) -> Bucket:
+        """The bucket, once the principal may read this key at all (whether it exists or not)."""
+        bucket = await self.bucket(caller, ref.bucket)
+        if caller.principal.may not in READERS:
+            raise self.refused(caller, ref, Denied(_narrowed(caller, "read")))
+        if not caller.principal.covers(ref.key):
+            raise self.refused(caller, ref, NoSuchKey(key=ref.key))
+        return bucket
+
+    async def writable(self, caller: Caller, ref: ObjectRef) -> Bucket:
+        """The bucket, once policy says that this principal may write this key."""
+        bucket = await self.bucket(caller, ref.bucket)
+        check_key(ref.key)
+        self.ask_write(caller, ref, bucket)
+        return bucket
+
+    def ask_write(self, caller: Caller, ref: ObjectRef, bucket: Bucket) -> None:
+        reason = self.mesh.policy.may_write(caller.principal, ref, bucket)
+        if not reason.allowed:
+            raise self.refused(caller, ref, Denied(reason.text, rule=reason.rule))
+
+    def sees(self, party: str, held: Held, bucket: Bucket) -> bool:
+        """Whether the policy in force, asked beside the stored grant, lets the party see it."""
+        if held.grant.revision == self.mesh.revision:
+            return True
+        return bool(self.mesh.policy.sees(party, held.version.facts, bucket).allowed)
+
+    async def held(
+        self, caller: Caller, ref: ObjectRef, bucket: Bucket, version: str, as_of: int | None
+    ) -> Held | None:
+        """What the caller's party holds and may see; markers included."""
+        held = await self.rows.head(caller.party, ref, version=version, as_of=as_of)
+        if held is None or not self.sees(caller.party, held, bucket):
+            return None
+        return held
+
+    async def judged_on_view(
+        self, caller: Caller, ref: ObjectRef, bucket: Bucket, expect: Expect
+    ) -> Expect:
+        """Conditions must not tell of a version that policy now hides from the writer."""
+        if not expect:
+            return expect
+        held = await self.rows.head(caller.party, ref)
+        if held is None or self.sees(caller.party, held, bucket):
+            return expect
+        return replace(expect, blind=frozenset({held.version.id}))
+
+    # --- ways down -----------------------------------------------------------------------------
+
+    def home(self, caller: Caller, ref: ObjectRef) -> tuple[str, Store]:
+        """The store that takes the party's writes, and its name."""
+        party = self.mesh.parties.get(caller.party)
+        spec = party.home if party else None
+        if spec is None:
+            text = f"party {caller.party} has no store in topology.yaml, so it can't write"
+            raise self.refused(caller, ref, Denied(text))
+        return spec.name, self.store(caller.party, spec.name)
+
+    def store(self, party: str, name: str) -> Store:
+        store = self.stores.get((party, name))
+        if store is None:
+            raise StoreUnavailable("the store that holds these bytes is not in the topology")
+        return store
+
+    # --- events --------------------------------------------------------------------------------
+
+    def event(self, kind: str, caller: Caller, ref: ObjectRef, **fields: object) -> Event:
+        return Event(
+            kind=kind,
+            at=self.means.clock(),
+            party=caller.party,
+            principal=caller.principal.name,
+            door=caller.door,
+            request=caller.request,
+            bucket=ref.bucket,
+            key=ref.key,
+            revision=self.mesh.revision,
+            **fields,  # type: ignore[arg-type]
+        )
+
+    def served(self, kind: str, caller: Caller, held: Held) -> None:
+        """Notes a read. The reader and the author may open it."""
+        version = held.version
+        self.means.observe(
+            self.event(
+                kind,
+                caller,
+                version.ref,
+                version=version.id,
+                outcome="served",
+                rule=held.grant.rule,
+                readers=(caller.party, version.author),
+            )
+        )
+
+    def refused(self, caller: Caller, ref: ObjectRef, error: CrossdockError) -> CrossdockError:
+        """Notes a refusal, and gives the error back to be raised. Its own party may open it."""
+        self.means.observe(
+            self.event(
+                "refusal", caller, ref, outcome=type(error).__name__, readers=(caller.party,)
+            )
+        )
+        return error
+
+
+def check_key(key: str) -> None:
+    """Raises KeyTooLong beyond 1,024 bytes, Denied for what is Crossdock's own."""
+    if not key or len(key.encode()) > KEY_BYTES_MAX:
+        raise KeyTooLong
+    if key.startswith(RESERVED_PREFIX):
+        raise Denied(f"keys below {RESERVED_PREFIX} are Crossdock's own")
+
+
+def label_of(bucket: Bucket, version: Version) -> str:
+    """The version id that the S3 API shows."""
+    if bucket.versioning is Versioning.OFF:
+        return ""
+    return "null" if version.null else version.id
+
+
+def is_own(held: Held) -> bool:
+    return held.grant.mode is Mode.OWN
+
+
+def _narrowed(caller: Caller, verb: str) -> str:
+    name = caller.principal.name
+    return f"principal {name} of {caller.party} may not {verb} (may: {caller.principal.may.value})"

@@ -1,0 +1,111 @@
+"""The one way in which a version comes to be: decide, commit, decide again if policy moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gateway.catalog import Expect, Promise, Write
+from gateway.errors import CatalogUnavailable, PolicyMoved
+from gateway.exchange.floor import Floor
+from gateway.faults import fault
+from gateway.model import (
+    Bucket,
+    Caller,
+    Decision,
+    Delivery,
+    DeliveryKind,
+    Grant,
+    Mode,
+    Share,
+    Version,
+)
+
+DECISIONS_MAX = 8
+"""Policy edits that one commit survives before the client is told to come back."""
+
+OWN_RULE = "author"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A version that is ready, with all that the commit must judge."""
+
+    version: Version
+    expect: Expect = field(default_factory=Expect)
+    upload: str = ""
+    parts: tuple[tuple[int, str], ...] = ()
+
+
+async def publish(floor: Floor, caller: Caller, bucket: Bucket, ready: Publication) -> Version:
+    """Commits the version with its grants, promises and record; returns it as committed.
+
+    Raises PreconditionFailed and the like from the commit, Denied if an edit of the policy has
+    taken the right to write away meanwhile.
+    """
+    ref = ready.version.ref
+    expect = await floor.judged_on_view(caller, ref, bucket, ready.expect)
+    for _ in range(DECISIONS_MAX):
+        decision = floor.mesh.policy.decide(ready.version.facts, bucket)
+        write = Write(
+            version=ready.version,
+            revision=decision.revision,
+            event=floor.event(
+                "write",
+                caller,
+                ref,
+                version=ready.version.id,
+                outcome="stored",
+                recipients={s.party: f"{s.mode.value} {s.rule}" for s in decision.shares},
+                readers=(caller.party, *(s.party for s in decision.shares)),
+            ),
+            grants=grants_of(caller.party, decision),
+            promises=promises_of(decision),
+            expect=expect,
+            upload=ready.upload,
+            parts=ready.parts,
+        )
+        fault("exchange.before-commit")
+        try:
+            committed = await floor.rows.commit(write)
+        except PolicyMoved:
+            await floor.next_mesh(decision.revision)
+            floor.ask_write(caller, ref, bucket)
+            continue
+        fault("exchange.after-commit")
+        if write.promises:
+            floor.means.nudge()
+        return committed
+    raise CatalogUnavailable("policy changes too fast to commit under it")
+
+
+def grants_of(author: str, decision: Decision) -> tuple[Grant, ...]:
+    own = Grant(author, Mode.OWN, OWN_RULE, decision.revision)
+    return (own, *(_grant(share, decision.revision) for share in decision.shares))
+
+
+def _grant(share: Share, revision: str) -> Grant:
+    return Grant(share.party, share.mode, str(share.rule), revision)
+
+
+def promises_of(decision: Decision) -> tuple[Promise, ...]:
+    return tuple(_promise(s) for s in decision.shares if s.target)
+
+
+def _promise(share: Share, kind: DeliveryKind = DeliveryKind.COPY) -> Promise:
+    return Promise(share.party, share.store, share.target, str(share.rule), kind)
+
+
+def retag_promises(decision: Decision, made: Sequence[Delivery]) -> tuple[Promise, ...]:
+    """New tags travel to the copies that were made; copies that the new tags call for are made."""
+    places = {(d.party, d.store, d.target) for d in made if d.kind is DeliveryKind.COPY}
+    return tuple(
+        _promise(
+            s,
+            DeliveryKind.TAGS
+            if (s.party, s.store, s.target) in places
+            else DeliveryKind.COPY,
+        )
+        for s in decision.shares
+        if s.target
+    )

@@ -1,0 +1,116 @@
+"""Bytes on their way out: from the party's own copy or the author's store, verified as they go."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Sequence
+from contextlib import aclosing
+
+import xxhash
+
+from gateway.errors import (
+    ChangedInStore,
+    CrossdockError,
+    Damaged,
+    StoreFault,
+    StoreUnavailable,
+)
+from gateway.extents import slices
+from gateway.model import Chunks, Delivery, DeliveryKind, DeliveryState, Extent, Version
+from gateway.stores import Inbox, Store
+
+StoreFor = Callable[[str, str], Store]
+InboxFor = Callable[[str, str], Inbox | None]
+
+Way = Callable[[int, int], Chunks]
+"""One way to a version's bytes: (start, length) -> exactly these bytes, or an error."""
+
+
+def from_extents(version: Version, store_for: StoreFor) -> Way:
+    """The author's store. Every whole extent is checked against its digest before its last piece
+    is passed on, so that a damaged small object never reaches a client."""
+
+    async def read(start: int, length: int) -> Chunks:
+        for extent in slices(version.extents, start, length):
+            store = store_for(extent.party, extent.store)
+            chunks = store.read(extent.key, extent.offset, extent.length)
+            async with aclosing(_exactly(chunks, extent.length)) as exact:  # type: ignore[type-var]
+                async for chunk in _checked(exact, extent) if extent.digest else exact:
+                    yield chunk
+
+    return read
+
+
+def from_copy(copy: Delivery, inbox: Inbox) -> Way:
+    """The party's own copy, as long as it is what its receipt says."""
+
+    async def read(start: int, length: int) -> Chunks:
+        receipt = copy.receipt
+        if receipt is None:
+            raise ChangedInStore("this copy has no receipt")
+        chunks = inbox.read_copy(copy.target, start, length, if_match=receipt.etag)
+        async with aclosing(_exactly(chunks, length)) as exact:  # type: ignore[type-var]
+            async for chunk in exact:
+                yield chunk
+
+    return read
+
+
+def usable_copy(deliveries: Sequence[Delivery], party: str) -> Delivery | None:
+    """The party's verified copy of this very version, if it still has one."""
+    for delivery in deliveries:
+        kept = delivery.receipt is not None and not delivery.receipt.replaced
+        if (
+            delivery.party == party
+            and delivery.kind is DeliveryKind.COPY
+            and delivery.state is DeliveryState.DONE
+            and kept
+        ):
+            return delivery
+    return None
+
+
+def first_that_works(ways: Sequence[Way]) -> Way:
+    """Tries the ways in turn, and goes on where the one before broke off: they all give the same
+    bytes. The last one's error is raised if none can finish."""
+
+    async def read(start: int, length: int) -> Chunks:
+        position, end = start, start + length
+        trouble: CrossdockError | None = None
+        for way in ways:
+            try:
+                async with aclosing(way(position, end - position)) as chunks:  # type: ignore[type-var]
+                    async for chunk in chunks:
+                        position += len(chunk)
+                        yield chunk
+                return
+            except (StoreFault, StoreUnavailable, Damaged) as error:
+                trouble = error
+        raise trouble or StoreUnavailable
+
+    return read if len(ways) > 1 else ways[0]
+
+
+async def _exactly(chunks: AsyncIterable[bytes], length: int) -> Chunks:
+    """A store that ends early or runs over must not look like a whole object (D-3)."""
+    left = length
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise Damaged("a store returned more bytes than it was asked for")
+        yield chunk
+    if left:
+        raise StoreUnavailable("a store returned fewer bytes than it holds")
+
+
+async def _checked(chunks: AsyncIterable[bytes], extent: Extent) -> Chunks:
+    digest = xxhash.xxh3_128()
+    held = b""
+    async for chunk in chunks:
+        if held:
+            yield held
+        digest.update(chunk)
+        held = chunk
+    if digest.hexdigest() != extent.digest:
+        raise Damaged("bytes at rest do not match their digest", extent=extent)
+    if held:
+        yield held
