@@ -1,0 +1,238 @@
+"""What the gateway says of itself: JSON log lines and Prometheus metrics."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
+from types import MappingProxyType
+from typing import Protocol, TextIO
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+OPERATIONS_MAX = 256
+"""More names than this can't come from a route table; the rest count as `Other`."""
+LATENCY_BUCKETS_SECONDS = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
+)  # fmt: skip
+BUCKET_NAMES = (*map(str, map(float, LATENCY_BUCKETS_SECONDS)), "+Inf")
+STATUS_CLASSES = ("other", "1xx", "2xx", "3xx", "4xx", "5xx")
+SECRET = re.compile(r"(?i)\b((?:x-amz-)?(?:signature|security-token)\b[\"']?\s*[=:]\s*)[^&\s,\"']+")
+"""Bearer values of SigV4 in a URL or header. Nothing logs these on purpose; this is the net."""
+LOG_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that runs in this context; every log line of it carries the id."""
+
+
+# --- log lines ---------------------------------------------------------------------------------
+
+
+class JsonLines(logging.Formatter):
+    """One line of ASCII JSON per record, so no input can forge a line or reach a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": _rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "message": record.getMessage(),
+        }
+        request = request_id.get()
+        if request:
+            line["request"] = request
+        for name, value in vars(record).items():
+            if name not in LOG_FIELDS:
+                line[name] = value
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps({name: _masked(value) for name, value in line.items()}, default=str)
+
+
+def _masked(value: object) -> object:
+    return SECRET.sub(r"\1***", value) if isinstance(value, str) else value
+
+
+def _rfc3339(seconds: float) -> str:
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{whole}.{int(seconds % 1 * 1000):03d}Z"
+
+
+def log_to(stream: TextIO, level: str = "info") -> Callable[[], None]:
+    """Sends every logger's lines to `stream`; returns what undoes it."""
+    root = logging.getLogger()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+
+    def undo() -> None:
+        root.removeHandler(handler)
+        root.setLevel(before)
+
+    return undo
+
+
+# --- metrics -----------------------------------------------------------------------------------
+
+
+class Owed(Protocol):
+    """What one lane of deliveries holds in one state; `oldest` is a moment (ns)."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def oldest(self) -> int: ...
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What one operation of one door has done so far: plain numbers, so that counting a request
+    costs well under a microsecond; `_Requests` shows them to Prometheus."""
+
+    statuses: list[int] = field(default_factory=lambda: [0] * len(STATUS_CLASSES))
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS_SECONDS) + 1))
+    seconds: float = 0.0
+    received: int = 0
+    sent: int = 0
+
+
+class _Requests(Collector):
+    def __init__(self, tallies: Mapping[tuple[str, str], _Tally]) -> None:
+        self._tallies = tallies
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("door", "operation")
+        requests = CounterMetricFamily(
+            "crossdock_requests",
+            "Requests by door, operation and class of status.",
+            labels=(*labels, "status"),
+        )
+        latency = HistogramMetricFamily(
+            "crossdock_request_seconds",
+            "Time from a request's head to the end of its answer.",
+            labels=labels,
+        )
+        received = CounterMetricFamily(
+            "crossdock_received_bytes", "Bytes of content received.", labels=labels
+        )
+        sent = CounterMetricFamily("crossdock_sent_bytes", "Bytes of content sent.", labels=labels)
+        for name, tally in self._tallies.items():
+            for status, count in zip(STATUS_CLASSES, tally.statuses, strict=True):
+                if count:
+                    requests.add_metric((*name, status), count)
+            sums = map(float, accumulate(tally.buckets))
+            latency.add_metric(name, list(zip(BUCKET_NAMES, sums, strict=True)), tally.seconds)
+            received.add_metric(name, tally.received)
+            sent.add_metric(name, tally.sent)
+        yield from (requests, latency, received, sent)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One finished request; bytes are of content, headers left out."""
+
+    door: str
+    operation: str
+    status: int
+    seconds: float
+    received: int = 0
+    sent: int = 0
+
+
+class Telemetry:
+    """The metrics of one gateway, in a registry of its own. Called from the event loop alone."""
+
+    def __init__(self, registry: CollectorRegistry, *, log_requests: bool = False) -> None:
+        self.registry = registry
+        self._log = logging.getLogger("gateway.requests") if log_requests else None
+        self._tallies: dict[tuple[str, str], _Tally] = {}
+        registry.register(_Requests(self._tallies))
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
+
+        lane = ("party", "store", "state")
+        running = gauge("crossdock_requests_running", "Requests being answered now.")
+        self.began, self.ended = running.inc, running.dec
+        self.turned_away = Counter(
+            "crossdock_turned_away",
+            "Requests answered 503 SlowDown because a limit was reached.",
+            registry=registry,
+        ).inc
+        self.unauthenticated = Counter(
+            "crossdock_unauthenticated",
+            "Requests without a valid signature.",
+            registry=registry,
+        ).inc
+        self._deliveries = gauge("crossdock_deliveries", "Open deliveries.", *lane)
+        self._owed_bytes = gauge("crossdock_delivery_bytes", "Bytes of open deliveries.", *lane)
+        self._oldest = gauge(
+            "crossdock_delivery_oldest_seconds", "Age of the oldest open delivery.", *lane
+        )
+        self._revision = gauge(
+            "crossdock_policy_revision", "1 for the policy revision in force.", "revision"
+        )
+        self._entered = gauge(
+            "crossdock_policy_entered_timestamp_seconds",
+            "When the policy in force came into force, in Unix time.",
+        )
+        self.policy_problems = gauge(
+            "crossdock_policy_problems", "Mistakes in policy files that are not in force."
+        ).set
+        self.key_problems = gauge(
+            "crossdock_key_problems", "Access keys that can't be used as they are."
+        ).set
+        self.log_size = gauge("crossdock_log_records", "Records in the audit log.").set
+        self.log_sealed = gauge(
+            "crossdock_log_sealed_records", "Records that the newest checkpoint covers."
+        ).set
+
+    def request(self, done: Request) -> None:
+        """Counts one finished request."""
+        tally = self._tallies.get((done.door, done.operation)) or self._tally(done)
+        tally.statuses[done.status // 100] += 1
+        tally.buckets[bisect_left(LATENCY_BUCKETS_SECONDS, done.seconds)] += 1
+        tally.seconds += done.seconds
+        tally.received += done.received
+        tally.sent += done.sent
+        if self._log is not None:
+            self._log.info("request", extra=asdict(done))
+
+    def _tally(self, done: Request) -> _Tally:
+        full = len(self._tallies) >= OPERATIONS_MAX
+        return self._tallies.setdefault((done.door, "Other" if full else done.operation), _Tally())
+
+    def owed(self, now: int, rows: Iterable[tuple[str, str, str, Owed]]) -> None:
+        """The whole backlog, as (party, store, state, what is owed), replaces the last one."""
+        for family in (self._deliveries, self._owed_bytes, self._oldest):
+            family.clear()
+        for party, store, state, owed in rows:
+            self._deliveries.labels(party, store, state).set(owed.count)
+            self._owed_bytes.labels(party, store, state).set(owed.bytes)
+            self._oldest.labels(party, store, state).set(max(0, now - owed.oldest) / 1e9)
+
+    def policy(self, revision: str, entered: int) -> None:
+        """The policy in force, and the moment (ns) at which it came into force."""
+        self._revision.clear()
+        self._revision.labels(revision).set(1)
+        self._entered.set(entered / 1e9)
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes (`text/plain; version=0.0.4`)."""
+        return generate_latest(self.registry)
+
+    def names(self) -> Mapping[str, str]:
+        """Every metric and what it means, for the documentation's test."""
+        return MappingProxyType({m.name: m.documentation for m in self.registry.collect()})
