@@ -1,0 +1,293 @@
+"""Events become records: an open entry of salted commitments, and openings that stay private.
+
+An entry is a format byte and a row of 32-byte commitments, nothing else, so the log can be open to
+everyone. A commitment is HMAC-SHA256(salt, field || 0x00 || value) with a salt of its own, so
+equal values don't look equal and short ones can't be guessed. The fields of `FIELDS` have fixed
+places. Recipients and details follow, sorted by commitment and filled up with random bytes to a
+multiple of eight: their place, name and number say nothing.
+
+The openings hold the salts and values. Erasing a value and its salt leaves the entry, and so every
+proof, as it was; nobody can then tell or guess what stood there.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from gateway.audit.merkle import HASH_BYTES, leaf_hash, root_of
+from gateway.errors import InvalidArgument, LogDamaged
+from gateway.model import Event, ReadBatch
+
+FORMAT = b"\x01"
+"""First byte of every entry; another layout of the fields takes another number."""
+
+FIELDS = (
+    *("number", "kind", "at", "party", "principal", "door", "request"),
+    *("bucket", "key", "version", "outcome", "rule", "revision", "readers"),
+)
+"""Every entry commits to these, empty or not, in this order."""
+
+TO = "to/"  # to/<party>: what was decided for that recipient
+DETAIL = "detail/"
+READERS_JOIN = ","
+
+PERMANENT = frozenset({"number", "kind", "at", "readers"})
+"""Never erased: they hold nothing about a person, and order and access rest on them."""
+
+SALT_BYTES = 16
+EXTRAS_STEP = 8
+EXTRAS_MAX = 1024
+EVENTS_MAX = 1 << 20
+"""Events of one batch, at most."""
+ENTRY_BYTES_MAX = 65_535
+"""C2SP tlog-tiles gives an entry's length 16 bits."""
+
+Salts = Callable[[int], bytes]
+"""A source of that many unpredictable bytes: os.urandom."""
+
+_COUNT = struct.Struct(">H")
+_ERASED = bytes(SALT_BYTES)
+_HEAD_BYTES = len(FORMAT) + HASH_BYTES * len(FIELDS)
+_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+_INNER_REST = b"\x36" * (64 - SALT_BYTES)
+_OUTER_REST = b"\x5c" * (64 - SALT_BYTES)
+_LABELS = tuple(_INNER_REST + name.encode() + b"\x00" for name in FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """`entry` is what the log's leaf hashes; `openings` are kept in the catalog."""
+
+    entry: bytes
+    openings: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBatch:
+    """`events` are the batch's own entries and openings, packed (see `unpack`)."""
+
+    record: Sealed
+    events: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One field laid open; `value` is None once it was erased."""
+
+    field: str
+    salt: bytes
+    value: str | None
+
+
+def commit(field: str, salt: bytes, value: str) -> bytes:
+    """The commitment to a value. Lone surrogates are kept: no name may make a commit fail."""
+    return _commitments(salt, [_label(field)], [value])[0]
+
+
+def seal(event: Event, number: int, salts: Salts) -> Sealed:
+    """Entry and openings of one event under its commit number.
+
+    InvalidArgument if it has more than EXTRAS_MAX recipients and details together.
+    """
+    values = (
+        *(str(number), event.kind, str(event.at), event.party, event.principal, event.door),
+        *(event.request, event.bucket, event.key, event.version, event.outcome, event.rule),
+        *(event.revision, READERS_JOIN.join(event.readers)),
+    )
+    extras = [(TO + party, value) for party, value in event.recipients.items()]
+    extras += [(DETAIL + name, value) for name, value in event.detail.items()]
+    if len(extras) > EXTRAS_MAX:
+        raise InvalidArgument("An event has too many parts.", name="event", value=len(extras))
+    count = len(FIELDS) + len(extras)
+    padding = -len(extras) % EXTRAS_STEP if extras else EXTRAS_STEP
+    salted = SALT_BYTES * count
+    random = salts(salted + HASH_BYTES * padding)
+    labels = [*_LABELS, *(_label(name) for name, _ in extras)]
+    commitments = _commitments(random[:salted], labels, [*values, *(text for _, text in extras)])
+    places = [random[at : at + HASH_BYTES] for at in range(salted, len(random), HASH_BYTES)]
+    places += commitments[len(FIELDS) :]
+    entry = b"".join((FORMAT, *commitments[: len(FIELDS)], *sorted(places)))
+    text = _JSON.encode([values, extras]).encode()
+    return Sealed(entry, b"".join((_COUNT.pack(count), random[:salted], text)))
+
+
+def decode(openings: bytes) -> tuple[Opening, ...]:
+    """Stored openings as values, in the order of `FIELDS`, then recipients and details.
+
+    LogDamaged if these are not, byte for byte, openings that `seal` or `erase` made.
+    """
+    try:
+        (count,) = _COUNT.unpack_from(openings)
+        end = _COUNT.size + SALT_BYTES * count
+        fixed, extras = json.loads(openings[end:])
+        pairs = [*zip(FIELDS, fixed, strict=True), *((name, value) for name, value in extras)]
+        opened = tuple(
+            Opening(_text(name), openings[start : start + SALT_BYTES], _text_or_none(value))
+            for (name, value), start in zip(pairs, range(_COUNT.size, end, SALT_BYTES), strict=True)
+        )
+    except (ValueError, TypeError, struct.error, RecursionError) as error:
+        raise LogDamaged("The openings of a record can't be read.", kind="openings") from error
+    if _encode(opened) != openings:
+        raise LogDamaged("The openings of a record are not as written.", kind="openings")
+    return opened
+
+
+def erase(openings: bytes, fields: Iterable[str]) -> bytes:
+    """The openings without value and salt of these fields; unknown names are ignored.
+
+    InvalidArgument for a field of `PERMANENT`.
+    """
+    gone = frozenset(fields)
+    if kept := gone & PERMANENT:
+        raise InvalidArgument(
+            f"{min(kept)} is never erased: order and access rest on it.", name="fields"
+        )
+    return _encode(
+        [
+            replace(item, salt=_ERASED, value=None) if item.field in gone else item
+            for item in decode(openings)
+        ]
+    )
+
+
+def verify_opening(entry: bytes, field: str, salt: bytes, value: str) -> bool:
+    """Whether the entry commits to this value of this field."""
+    if len(salt) != SALT_BYTES or not is_entry(entry):
+        return False
+    commitment = commit(field, salt, value)
+    if field in FIELDS:
+        start = len(FORMAT) + HASH_BYTES * FIELDS.index(field)
+        return entry[start : start + HASH_BYTES] == commitment
+    return commitment in _extras(entry)
+
+
+def is_entry(entry: bytes) -> bool:
+    """Whether these bytes have the layout of an entry; every byte string that has may be one."""
+    extras, rest = divmod(len(entry) - _HEAD_BYTES, HASH_BYTES)
+    return (
+        entry.startswith(FORMAT)
+        and len(entry) <= ENTRY_BYTES_MAX
+        and extras > 0
+        and rest == 0
+        and extras % EXTRAS_STEP == 0
+    )
+
+
+def differing(entry: bytes, opened: Iterable[Opening]) -> str | None:
+    """The first field whose kept value is not what the entry commits to; erased ones pass."""
+    kept = [(place, item) for place, item in enumerate(opened) if item.value is not None]
+    commitments = _commitments(
+        b"".join(item.salt for _, item in kept),
+        [_label(item.field) for _, item in kept],
+        [item.value or "" for _, item in kept],
+    )
+    extras = frozenset(_extras(entry))
+    for (place, item), commitment in zip(kept, commitments, strict=True):
+        start = len(FORMAT) + HASH_BYTES * place
+        if place >= len(FIELDS):
+            matches = commitment in extras
+        else:
+            matches = entry[start : start + HASH_BYTES] == commitment
+        if not matches:
+            return item.field
+    return None
+
+
+# --- batches of reads --------------------------------------------------------------------------
+
+ROOT = DETAIL + "root"
+"""Hex root over a batch's entries: the one field of a batch record that a proof lays open."""
+
+
+def seal_batch(batch: ReadBatch, number: int, salts: Salts) -> SealedBatch:
+    """One record for any number of reads and refusals: the log grows by one leaf.
+
+    The record's `detail/root` is the Merkle root over the events' own entries, padded with random
+    leaves to a power of two, so that a proof of one read tells no party how much others read.
+    InvalidArgument for more than EVENTS_MAX events, or none.
+    """
+    count = len(batch.events)
+    if not 0 < count <= EVENTS_MAX:
+        raise InvalidArgument("A batch has no events, or too many.", name="events", value=count)
+    sealed = [seal(event, number, salts) for event in batch.events]
+    pad = salts(HASH_BYTES)
+    leaves = batch_leaves([item.entry for item in sealed], pad)
+    detail = {"root": root_of(leaves).hex(), "events": str(count), "pad": pad.hex()}
+    record = seal(Event(kind="reads", at=batch.at, detail=detail), number, salts)
+    return SealedBatch(record, tuple(map(pack, sealed)))
+
+
+def batch_leaves(entries: Sequence[bytes], pad: bytes) -> list[bytes]:
+    """The leaf hashes of a batch's tree; `pad` is the record's own secret `detail/pad`."""
+    size = 1 << (len(entries) - 1).bit_length()
+    padding = (sha256(pad + n.to_bytes(4, "big")).digest() for n in range(len(entries), size))
+    return [*map(leaf_hash, entries), *padding]
+
+
+def pack(sealed: Sealed) -> bytes:
+    return _COUNT.pack(len(sealed.entry)) + sealed.entry + sealed.openings
+
+
+def unpack(packed: bytes) -> Sealed:
+    """LogDamaged if it is cut short."""
+    if len(packed) < _COUNT.size:
+        raise LogDamaged("A stored read can't be read.", kind="reads")
+    end = _COUNT.size + _COUNT.unpack_from(packed)[0]
+    if end >= len(packed):
+        raise LogDamaged("A stored read can't be read.", kind="reads")
+    return Sealed(packed[_COUNT.size : end], packed[end:])
+
+
+# --- bytes -------------------------------------------------------------------------------------
+
+
+def _label(field: str) -> bytes:
+    return _INNER_REST + _bytes(field) + b"\x00"
+
+
+def _commitments(salts: bytes, labels: Sequence[bytes], values: Sequence[str]) -> list[bytes]:
+    """HMAC by its definition (RFC 2104): for messages this short twice as fast as hmac.digest."""
+    inner, outer = salts.translate(_INNER), salts.translate(_OUTER)
+    within = [
+        sha256(inner[at : at + SALT_BYTES] + label + _bytes(value)).digest()
+        for at, label, value in zip(range(0, len(salts), SALT_BYTES), labels, values, strict=True)
+    ]
+    return [
+        sha256(outer[at : at + SALT_BYTES] + _OUTER_REST + item).digest()
+        for at, item in zip(range(0, len(salts), SALT_BYTES), within, strict=True)
+    ]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _extras(entry: bytes) -> list[bytes]:
+    return [
+        entry[start : start + HASH_BYTES] for start in range(_HEAD_BYTES, len(entry), HASH_BYTES)
+    ]
+
+
+def _encode(opened: Sequence[Opening]) -> bytes:
+    values = [item.value for item in opened[: len(FIELDS)]]
+    extras = [(item.field, item.value) for item in opened[len(FIELDS) :]]
+    salts = b"".join(item.salt for item in opened)
+    return _COUNT.pack(len(opened)) + salts + _JSON.encode([values, extras]).encode()
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a field is text")
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
