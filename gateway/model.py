@@ -182,13 +182,21 @@ class Version:
     @property
     def facts(self) -> Facts:
         return Facts(
-            self.ref, self.author, self.size, self.content_type, self.metadata, self.tags, self.at
+            self.ref,
+            self.author,
+            self.size,
+            self.content_type,
+            self.metadata,
+            self.tags,
+            self.at,
+            self.id,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What policy looks at. `at` is the version's moment (for a rule's `since`)."""
+    """What policy looks at. `at` is the version's moment (for a rule's `since`), `version` its id
+    (for `{version}` in a target key)."""
 
     ref: ObjectRef
     author: str
@@ -197,6 +205,7 @@ class Facts:
     metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     at: int = 0
+    version: str = ""
 
 
 # --- policy's answers --------------------------------------------------------------------------
