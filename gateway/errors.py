@@ -161,6 +161,7 @@ class Unavailable(CrossdockError):
     """Something needed for this is not available now; trying again may succeed."""
 
 
+# Details, where the store said so: throttled (True for 429 and SlowDown), retry_after (seconds).
 class StoreUnavailable(Unavailable):
     """The store can't be reached, or failed in a way that is worth trying again."""
 
@@ -185,6 +186,7 @@ class MissingFromStore(StoreFault):
     """The store holds nothing under this key."""
 
 
+# Details: absent (True where the bucket, container or folder itself is missing).
 class StoreRefused(StoreFault):
     """The store refused: its credentials lack the right, or the target does not exist."""
 

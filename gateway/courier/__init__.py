@@ -1,0 +1,1 @@
+"""Keeps the promises that the catalog holds: every copy that was promised, verified, once."""
