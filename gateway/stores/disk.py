@@ -1,0 +1,292 @@
+"""Blocking work on one folder: nothing leaves it, and what returns is on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from types import MappingProxyType
+
+from gateway.errors import (
+    CrossdockError,
+    MissingFromStore,
+    Occupied,
+    StoreFull,
+    StoreRefused,
+    StoreUnavailable,
+)
+from gateway.stores.naming import OWN_FOLDER, Path
+
+STAGING: Path = (OWN_FOLDER, b".staging")
+FOLDER_MODE = 0o770
+FILE_MODE = 0o660
+STAGED_SECONDS_MAX = 24 * 3600  # an abandoned staging file of a killed process is older than this
+WRITEV_PIECES_MAX = 512  # below IOV_MAX (1024)
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_BENEATH = _FOLDER_FLAGS | os.O_NOFOLLOW  # a planted symbolic link is not a folder
+_FILE_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_ANONYMOUS = getattr(os, "O_TMPFILE", None)  # Linux: a file that has no name until it is linked
+
+_ERRORS = MappingProxyType(
+    {
+        errno.ENOSPC: StoreFull,
+        errno.EDQUOT: StoreFull,
+        errno.EFBIG: StoreFull,
+        errno.EACCES: StoreRefused,
+        errno.EPERM: StoreRefused,
+        errno.EROFS: StoreRefused,
+        errno.ENAMETOOLONG: StoreRefused,
+        errno.ENOENT: MissingFromStore,
+        errno.ENOTDIR: MissingFromStore,
+        errno.ELOOP: MissingFromStore,
+        errno.EISDIR: MissingFromStore,
+        errno.EEXIST: Occupied,
+    }
+)
+
+
+@contextlib.contextmanager
+def domain_errors() -> Iterator[None]:
+    """Tells an OSError in the words of gateway.errors; the message never names a path."""
+    try:
+        yield
+    except OSError as error:
+        word: type[CrossdockError] = _ERRORS.get(error.errno or 0, StoreUnavailable)
+        raise word(f"The store's folder says: {error.strerror or error}.") from error
+
+
+class SharedSync:
+    """fsync of folders, shared by whoever waits: one that begins after a change covers it.
+
+    The waiters of a folder take turns: while one syncs, those who come later wait for the next
+    one, which a single one of them does for all. A failed sync fails for everyone it was for.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Condition()
+        self._folders: dict[tuple[int, int], _Turns] = {}
+
+    def sync(self, folder: int) -> None:
+        about = os.fstat(folder)
+        name = (about.st_dev, about.st_ino)
+        with self._turn:
+            turns = self._folders.setdefault(name, _Turns())
+            turns.waiting += 1
+            mine = turns.begun + 1
+            try:
+                while turns.ended < mine:
+                    if turns.busy:
+                        self._turn.wait()
+                    else:
+                        self._lead(turns, folder)
+                if turns.failed_at >= mine and turns.failure is not None:
+                    raise OSError(errno.EIO, turns.failure)
+            finally:
+                turns.waiting -= 1
+                if not turns.waiting:
+                    del self._folders[name]
+
+    def _lead(self, turns: _Turns, folder: int) -> None:
+        turns.busy = True
+        turns.begun += 1
+        failure = None
+        self._turn.release()
+        try:
+            os.fsync(folder)
+        except OSError as error:
+            failure = f"fsync of a folder failed: {error.strerror}"
+        finally:
+            self._turn.acquire()
+            turns.busy = False
+            turns.ended = turns.begun
+            if failure is not None:
+                turns.failure, turns.failed_at = failure, turns.begun
+            self._turn.notify_all()
+
+
+class _Turns:
+    """The syncs of one folder: how many began and ended, and the last that failed."""
+
+    __slots__ = ("begun", "busy", "ended", "failed_at", "failure", "waiting")
+
+    def __init__(self) -> None:
+        self.begun = self.ended = self.waiting = self.failed_at = 0
+        self.busy = False
+        self.failure: str | None = None
+
+
+class Disk:
+    """Every path is walked from the root by folder handles, without following links.
+
+    The root is made once, at the first use; if it is gone later (a mount that fell off),
+    that is StoreRefused, never a new empty folder in its place.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = os.fsencode(root)
+        self._made = False
+        self._shared = SharedSync()
+
+    @contextlib.contextmanager
+    def folder(self, path: Path, *, make: bool = False) -> Iterator[int]:
+        """A handle of the folder at `path`; FileNotFoundError or NotADirectoryError if absent."""
+        handle = self._open_root()
+        try:
+            for name in path:
+                inner = self._enter(handle, name, make)
+                os.close(handle)
+                handle = inner
+            yield handle
+        finally:
+            os.close(handle)
+
+    def open(self, path: Path) -> int:
+        """The regular file at `path`, for reading; FileNotFoundError for anything else."""
+        with self.folder(path[:-1]) as folder:
+            file = os.open(path[-1], _FILE_FLAGS, dir_fd=folder)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise FileNotFoundError(errno.ENOENT, "not a file")
+        return file
+
+    def look(self, path: Path) -> os.stat_result | None:
+        """What lies at `path`, links not followed; None for nothing, or for what is no folder
+        on the way."""
+        try:
+            with self.folder(path[:-1]) as folder:
+                return os.stat(path[-1], dir_fd=folder, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def stage(self, *, named: bool = False) -> Staged:
+        """A new file that nobody sees. One to be moved over another needs a name."""
+        with self.folder(STAGING, make=True) as folder:
+            if _ANONYMOUS is not None and not named:
+                try:
+                    flags = _ANONYMOUS | os.O_WRONLY | os.O_CLOEXEC
+                    return Staged(os.open(b".", flags, FILE_MODE, dir_fd=folder), b"")
+                except OSError as error:  # not every file system has them (NFS, old overlays)
+                    if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+                        raise
+            name = secrets.token_hex(16).encode()
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+            return Staged(os.open(name, flags, FILE_MODE, dir_fd=folder), name)
+
+    def place(self, staged: Staged, path: Path) -> os.stat_result:
+        """Gives the staged file its name, durably; FileExistsError if the name is taken."""
+        with self.folder(path[:-1], make=True) as folder:
+            if staged.name:
+                with self.folder(STAGING) as staging:
+                    os.link(staged.name, path[-1], src_dir_fd=staging, dst_dir_fd=folder)
+            else:
+                source = f"/proc/self/fd/{staged.file}"
+                os.link(source, path[-1], dst_dir_fd=folder, follow_symlinks=True)
+            try:
+                self._shared.sync(folder)
+            except OSError:
+                os.unlink(path[-1], dir_fd=folder)
+                raise
+        return os.fstat(staged.file)
+
+    def replace(self, staged: Staged, path: Path) -> os.stat_result:
+        """Moves the staged file (a named one) over what has the name, durably."""
+        with self.folder(STAGING) as staging, self.folder(path[:-1], make=True) as folder:
+            os.rename(staged.name, path[-1], src_dir_fd=staging, dst_dir_fd=folder)
+            staged.name = b""
+            self._shared.sync(folder)
+        return os.fstat(staged.file)
+
+    def discard(self, staged: Staged) -> None:
+        """Closes the staged file, and removes its staging name if it has one left."""
+        os.close(staged.file)
+        if staged.name:
+            with self.folder(STAGING) as staging:
+                os.unlink(staged.name, dir_fd=staging)
+
+    def remove(self, path: Path) -> None:
+        """Durable; what is absent is no error."""
+        absent = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+        with absent, self.folder(path[:-1]) as folder:
+            os.unlink(path[-1], dir_fd=folder)
+            self._shared.sync(folder)
+
+    def list(self, path: Path) -> tuple[list[bytes], list[bytes]]:
+        """The names of the files and of the folders in a folder; links and devices are neither."""
+        files: list[bytes] = []
+        folders: list[bytes] = []
+        try:
+            with self.folder(path) as folder, os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(os.fsencode(entry.name))
+                    elif entry.is_file(follow_symlinks=False):
+                        files.append(os.fsencode(entry.name))
+        except (FileNotFoundError, NotADirectoryError):
+            return [], []
+        return files, folders
+
+    def sweep(self) -> int:
+        """Removes staging files that a killed process left a day ago; says how many."""
+        with self.folder(STAGING, make=True) as staging:
+            limit = time.time() - STAGED_SECONDS_MAX
+            with os.scandir(staging) as entries:
+                old = [e.name for e in entries if e.stat(follow_symlinks=False).st_mtime < limit]
+            for name in old:
+                os.unlink(name, dir_fd=staging)
+        return len(old)
+
+    def _open_root(self) -> int:
+        if not self._made:
+            os.makedirs(self._root, FOLDER_MODE, exist_ok=True)
+            self._made = True
+        try:
+            return os.open(self._root, _FOLDER_FLAGS)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise StoreRefused("The store's folder does not exist.") from error
+
+    def _enter(self, folder: int, name: bytes, make: bool) -> int:
+        try:
+            return os.open(name, _BENEATH, dir_fd=folder)
+        except FileNotFoundError:
+            if not make:
+                raise
+        with contextlib.suppress(FileExistsError):  # another writer was faster
+            os.mkdir(name, FOLDER_MODE, dir_fd=folder)
+        self._shared.sync(folder)
+        return os.open(name, _BENEATH, dir_fd=folder)
+
+
+class Staged:
+    """A file being written, and the name that it has in the staging folder, if any."""
+
+    __slots__ = ("file", "name", "size")
+
+    def __init__(self, file: int, name: bytes) -> None:
+        self.file = file
+        self.name = name
+        self.size = 0
+
+    def append(self, chunks: Sequence[bytes]) -> None:
+        for at in range(0, len(chunks), WRITEV_PIECES_MAX):
+            pieces = chunks[at : at + WRITEV_PIECES_MAX]
+            whole = sum(map(len, pieces))
+            written = os.writev(self.file, pieces)
+            if written < whole:  # a signal, or a nearly full disk, which the next call tells
+                self._rest(b"".join(pieces)[written:])
+            self.size += whole
+
+    def seal(self) -> None:
+        """Onto the disk. After an error the file is of no use: a second fsync may well succeed
+        without the bytes (the kernel drops dirty pages that it could not write)."""
+        os.fsync(self.file)
+
+    def _rest(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.file, view) :]

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Installs the real servers that the tests talk to into .tools/ (ignored by git), as far as this
+# machine can: Azurite needs npm, fake-gcs-server needs Go. What can't be had is left out and said
+# so; the tests that need it then skip with the same reason. Running it again costs nothing.
+set -u
+AZURITE_VERSION=3.37.0
+FAKE_GCS_VERSION=v1.56.1
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+tools="$root/.tools"
+mkdir -p "$tools"
+
+azurite() {
+    [ -f "$tools/node_modules/azurite/package.json" ] && return 0
+    command -v npm >/dev/null || { echo "azurite: left out, there is no npm"; return 0; }
+    npm install --prefix "$tools" --no-audit --no-fund --no-save --loglevel=error \
+        "azurite@$AZURITE_VERSION" || echo "azurite: left out, npm could not install it"
+}
+
+fake_gcs() {
+    [ -x "$tools/bin/fake-gcs-server" ] && return 0
+    command -v go >/dev/null || { echo "fake-gcs-server: left out, there is no Go"; return 0; }
+    GOBIN="$tools/bin" GOFLAGS=-mod=mod CGO_ENABLED=0 go install \
+        "github.com/fsouza/fake-gcs-server@$FAKE_GCS_VERSION" ||
+        echo "fake-gcs-server: left out, Go could not build it"
+}
+
+azurite
+fake_gcs
+ls "$tools" "$tools/bin" 2>/dev/null
