@@ -1,0 +1,38 @@
+"""The exchange: the verbs on everything, called by every front door; nothing else sequences."""
+
+from __future__ import annotations
+
+from gateway.exchange.buckets import Buckets
+from gateway.exchange.floor import Floor, Means, StoreOf
+from gateway.exchange.history import History
+from gateway.exchange.listing import Listing
+from gateway.exchange.objects import Objects
+from gateway.exchange.removals import Removals
+from gateway.exchange.tagging import Tagging
+from gateway.exchange.uploads import Uploads
+from gateway.policy.mesh import Mesh
+
+
+class Exchange:
+    """All verbs over one mesh, which `enter` swaps whole while requests are running."""
+
+    def __init__(self, means: Means, mesh: Mesh, stores: StoreOf) -> None:
+        self._floor = Floor(means, mesh, stores)
+        self.objects = Objects(self._floor)
+        self.removals = Removals(self._floor, self.objects)
+        self.tagging = Tagging(self._floor, self.objects)
+        self.uploads = Uploads(self._floor, self.objects)
+        self.listing = Listing(self._floor)
+        self.buckets = Buckets(self._floor)
+        self.history = History(self._floor)
+
+    def enter(self, mesh: Mesh, stores: StoreOf) -> None:
+        """Puts another mesh in force: from now on every verb asks it."""
+        self._floor.enter(mesh, stores)
+
+    @property
+    def mesh(self) -> Mesh:
+        return self._floor.mesh
+
+
+__all__ = ["Exchange", "Means", "StoreOf"]

@@ -87,9 +87,7 @@ async def take(
     size = None if body.size is None else len(head) + body.size
     await store.write(place.key, _judged(head, body, meter, offload), size=size)
     digests = meter.digests()
-    extent = replace(
-        place, offset=len(head), length=meter.size, digest=digests["xxhash128"].hex()
-    )
+    extent = replace(place, offset=len(head), length=meter.size, digest=digests["xxhash128"].hex())
     return Taken(extent, digests, {shown: base64.b64encode(digests[shown]).decode()})
 
 

@@ -37,7 +37,9 @@ class Publication:
     parts: tuple[tuple[int, str], ...] = ()
 
 
-async def publish(floor: Floor, caller: Caller, bucket: Bucket, ready: Publication) -> Version:
+async def commit_version(
+    floor: Floor, caller: Caller, bucket: Bucket, ready: Publication
+) -> Version:
     """Commits the version with its grants, promises and record; returns it as committed.
 
     Raises PreconditionFailed and the like from the commit, Denied if an edit of the policy has
@@ -102,9 +104,7 @@ def retag_promises(decision: Decision, made: Sequence[Delivery]) -> tuple[Promis
     return tuple(
         _promise(
             s,
-            DeliveryKind.TAGS
-            if (s.party, s.store, s.target) in places
-            else DeliveryKind.COPY,
+            DeliveryKind.TAGS if (s.party, s.store, s.target) in places else DeliveryKind.COPY,
         )
         for s in decision.shares
         if s.target

@@ -14,15 +14,13 @@ from gateway.errors import (
     StoreFault,
     StoreUnavailable,
 )
+from gateway.exchange.terms import Way
 from gateway.extents import slices
 from gateway.model import Chunks, Delivery, DeliveryKind, DeliveryState, Extent, Version
 from gateway.stores import Inbox, Store
 
 StoreFor = Callable[[str, str], Store]
 InboxFor = Callable[[str, str], Inbox | None]
-
-Way = Callable[[int, int], Chunks]
-"""One way to a version's bytes: (start, length) -> exactly these bytes, or an error."""
 
 
 def from_extents(version: Version, store_for: StoreFor) -> Way:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from gateway.model import (
     EMPTY,
@@ -15,7 +15,6 @@ from gateway.model import (
     DeliveryState,
     Held,
     ObjectRef,
-    Source,
     Version,
     Versioning,
 )
@@ -94,8 +93,8 @@ class Found:
         return self.held.version
 
 
-class Opens(Protocol):
-    def __call__(self, start: int, length: int) -> Chunks: ...
+Way = Callable[[int, int], Chunks]
+"""A way to a version's bytes: (start, length) -> exactly these bytes, or an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class Reading:
     """
 
     found: Found
-    open: Opens
+    open: Way
 
     @property
     def version(self) -> Version:

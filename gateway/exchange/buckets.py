@@ -1,0 +1,105 @@
+"""Buckets: who sees which, and those that parties make through a door."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gateway.errors import (
+    BucketAlreadyYours,
+    BucketExists,
+    Denied,
+    InvalidBucketName,
+)
+from gateway.exchange.floor import WRITERS, Floor
+from gateway.model import Bucket, Caller, ObjectRef, Versioning
+
+_NAME = re.compile(
+    r"(?=.{3,63}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z"
+)
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+\Z")
+
+
+class Buckets:
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+
+    async def all(self, caller: Caller) -> Sequence[Bucket]:
+        """The buckets of which the caller's party is a member, by name."""
+        made = await self._floor.rows.buckets()
+        every = {b.name: b for b in made} | dict(self._floor.mesh.buckets)
+        mine = [b for b in every.values() if self._floor.is_member(caller.party, b)]
+        return sorted(mine, key=lambda b: b.name)
+
+    async def one(self, caller: Caller, name: str) -> Bucket:
+        """NoSuchBucket for whoever is no member."""
+        return await self._floor.bucket(caller, name)
+
+    async def create(self, caller: Caller, name: str) -> Bucket:
+        """A bucket of the caller's party, private until a policy file says otherwise.
+
+        Raises BucketAlreadyYours for one that the caller may use, BucketExists for a name that is
+        taken, Denied where topology.yaml does not let the party create such a name (it comes
+        first, so that a name's being taken is told only to those who could have had it).
+        """
+        ref = ObjectRef(name, "")
+        known = self._floor.mesh.buckets.get(name) or await self._floor.rows.bucket(name)
+        if known is not None and self._floor.is_member(caller.party, known):
+            raise BucketAlreadyYours(bucket=known)
+        if not is_bucket_name(name):
+            raise InvalidBucketName(bucket=name)
+        may = caller.principal.may in WRITERS and not caller.principal.keys
+        if not may or not self._floor.mesh.policy.may_create(caller.party, name):
+            text = f"topology.yaml gives {caller.party} no create_buckets pattern for this name"
+            raise self._floor.refused(caller, ref, Denied(text))
+        if known is not None:
+            raise self._floor.refused(caller, ref, BucketExists(bucket=name))
+        bucket = Bucket(
+            name=name,
+            owner=caller.party,
+            members={caller.party: ("**",)},
+            versioning=Versioning.OFF,
+            created=self._floor.means.clock(),
+        )
+        event = self._floor.event("bucket", caller, ref, outcome="created", readers=(caller.party,))
+        await self._floor.rows.create_bucket(bucket, event)
+        return bucket
+
+    async def delete(self, caller: Caller, name: str) -> None:
+        """BucketNotEmpty while the S3 API shows anything in it; Denied unless the caller's party
+        made the bucket."""
+        await self._owned(caller, name)
+        ref = ObjectRef(name, "")
+        event = self._floor.event("bucket", caller, ref, outcome="deleted", readers=(caller.party,))
+        await self._floor.rows.delete_bucket(name, event)
+
+    async def set_versioning(self, caller: Caller, name: str, status: Versioning) -> None:
+        """What the S3 API shows from now on; setting again what is set is no change."""
+        bucket = await self._floor.bucket(caller, name)
+        if bucket.versioning is status:
+            return
+        await self._owned(caller, name)
+        ref = ObjectRef(name, "")
+        event = self._floor.event(
+            "bucket", caller, ref, outcome=f"versioning {status.value}", readers=(caller.party,)
+        )
+        await self._floor.rows.set_versioning(name, status, event)
+
+    async def _owned(self, caller: Caller, name: str) -> Bucket:
+        """Bucket-level changes are the owner's alone, and what topology.yaml states stands."""
+        bucket = await self._floor.bucket(caller, name)
+        ref = ObjectRef(name, "")
+        may = caller.principal.may in WRITERS and not caller.principal.keys
+        if bucket.owner != caller.party or not may:
+            text = "only the owner of a bucket may change it"
+            raise self._floor.refused(caller, ref, Denied(text))
+        if not bucket.created:
+            text = "this bucket is declared in topology.yaml, and can be changed only there"
+            raise self._floor.refused(caller, ref, Denied(text))
+        return bucket
+
+
+def is_bucket_name(name: str) -> bool:
+    """AWS's rules for general purpose buckets: 3 to 63 of a-z 0-9 . -, no IP address."""
+    reserved = name.startswith("xn--") or name.endswith(("-s3alias", "--ol-s3"))
+    return bool(_NAME.match(name)) and not _ADDRESS.match(name) and not reserved

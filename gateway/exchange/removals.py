@@ -1,0 +1,104 @@
+"""Deleting: a marker that hides, or one version unwritten by its author."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.catalog import Expect, Unwrite, Write
+from gateway.errors import CatalogUnavailable, Denied, PolicyMoved
+from gateway.exchange.floor import Floor, label_of
+from gateway.exchange.objects import Objects
+from gateway.exchange.publishing import DECISIONS_MAX, OWN_RULE
+from gateway.exchange.terms import Draft, Removed
+from gateway.model import Bucket, Caller, Grant, Held, Mode, ObjectRef, Versioning
+
+
+class Removals:
+    def __init__(self, floor: Floor, objects: Objects) -> None:
+        self._floor = floor
+        self._objects = objects
+
+    async def delete(
+        self,
+        caller: Caller,
+        ref: ObjectRef,
+        *,
+        version: str = "",
+        expect: Expect = Expect(),  # noqa: B008
+    ) -> Removed:
+        """Without a version: a delete marker (nothing at all where S3 would show none and the key
+        is absent). With one: that version is unwritten, by its author alone.
+
+        Raises Denied where policy gives no right to write the key, or where the version is
+        another party's.
+        """
+        bucket = await self._floor.writable(caller, ref)
+        if version:
+            return await self._unwrite(caller, ref, bucket, version, expect)
+        return await self._mark(caller, ref, bucket, expect)
+
+    async def _mark(
+        self, caller: Caller, ref: ObjectRef, bucket: Bucket, expect: Expect
+    ) -> Removed:
+        held = await self._floor.held(caller, ref, bucket, "", None)
+        absent = held is None or held.version.marker
+        if absent and bucket.versioning is Versioning.OFF and not expect:
+            return Removed()
+        marker = replace(self._objects.new_version(caller, ref, bucket, Draft()), marker=True)
+        expect = await self._floor.judged_on_view(caller, ref, bucket, expect)
+        for _ in range(DECISIONS_MAX):
+            revision = self._floor.mesh.revision
+            event = self._floor.event(
+                "marker",
+                caller,
+                ref,
+                version=marker.id,
+                outcome="deleted",
+                readers=(caller.party, *self._recipients(held, bucket)),
+            )
+            write = Write(
+                version=marker,
+                revision=revision,
+                event=event,
+                grants=(Grant(caller.party, Mode.OWN, OWN_RULE, revision),),
+                inherit=True,
+                shown=bucket.versioning is not Versioning.OFF,
+                expect=expect,
+            )
+            try:
+                committed = await self._floor.rows.commit(write)
+            except PolicyMoved:
+                await self._floor.next_mesh(revision)
+                self._floor.ask_write(caller, ref, bucket)
+                continue
+            label = label_of(bucket, committed)
+            return Removed(label, marker=bool(label))
+        raise CatalogUnavailable("policy changes too fast to commit under it")
+
+    async def _unwrite(
+        self, caller: Caller, ref: ObjectRef, bucket: Bucket, version: str, expect: Expect
+    ) -> Removed:
+        held = await self._floor.held(caller, ref, bucket, version, None)
+        if held is None:
+            return Removed(version)  # as S3 does for a version that is not there
+        if held.version.author != caller.party:
+            text = "only the author of a version can delete it by its version id"
+            raise self._floor.refused(caller, ref, Denied(text))
+        event = self._floor.event(
+            "unwrite",
+            caller,
+            ref,
+            version=held.version.id,
+            outcome="unwritten",
+            readers=(caller.party,),
+        )
+        change = Unwrite(ref, held.version.id, caller.party, event, expect)
+        await self._floor.rows.commit(change)
+        return Removed(label_of(bucket, held.version), marker=held.version.marker)
+
+    def _recipients(self, held: Held | None, bucket: Bucket) -> tuple[str, ...]:
+        """The parties whose view the marker changes, as far as policy gave them the version."""
+        if held is None:
+            return ()
+        decision = self._floor.mesh.policy.decide(held.version.facts, bucket)
+        return tuple(share.party for share in decision.shares)

@@ -1,0 +1,65 @@
+"""Tags: the one thing about a version that may change, by its author alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.catalog import Retag
+from gateway.errors import CatalogUnavailable, Denied, PolicyMoved
+from gateway.exchange.drafts import check_tags
+from gateway.exchange.floor import Floor
+from gateway.exchange.objects import Objects
+from gateway.exchange.publishing import DECISIONS_MAX, grants_of, retag_promises
+from gateway.exchange.terms import Draft, Found
+from gateway.model import Caller, ObjectRef
+
+
+class Tagging:
+    def __init__(self, floor: Floor, objects: Objects) -> None:
+        self._floor = floor
+        self._objects = objects
+
+    async def set_tags(
+        self, caller: Caller, ref: ObjectRef, tags: Draft, *, version: str = ""
+    ) -> Found:
+        """Replaces a version's tags, by its author alone; grants and deliveries are decided again
+        in the same transaction."""
+        check_tags(tags.tags)
+        bucket = await self._floor.writable(caller, ref)
+        held = await self._objects.visible(caller, ref, bucket, version, None)
+        if held.version.author != caller.party:
+            text = "only the author of a version can change its tags"
+            raise self._floor.refused(caller, ref, Denied(text))
+        made = await self._floor.rows.deliveries_of(held.version.id)
+        for _ in range(DECISIONS_MAX):
+            facts = replace(held.version, tags=tags.tags).facts
+            decision = self._floor.mesh.policy.decide(facts, bucket)
+            event = self._floor.event(
+                "tags",
+                caller,
+                ref,
+                version=held.version.id,
+                outcome="tagged",
+                recipients={s.party: f"{s.mode.value} {s.rule}" for s in decision.shares},
+                readers=(caller.party, *(s.party for s in decision.shares)),
+            )
+            change = Retag(
+                ref,
+                held.version.id,
+                caller.party,
+                tags.tags,
+                decision.revision,
+                event,
+                grants_of(caller.party, decision),
+                retag_promises(decision, made),
+            )
+            try:
+                committed = await self._floor.rows.commit(change)
+            except PolicyMoved:
+                await self._floor.next_mesh(decision.revision)
+                self._floor.ask_write(caller, ref, bucket)
+                continue
+            if change.promises:
+                self._floor.means.nudge()
+            return await self._objects.found(caller, bucket, replace(held, version=committed))
+        raise CatalogUnavailable("policy changes too fast to commit under it")
