@@ -25,7 +25,7 @@ LATENCY_BUCKETS_SECONDS = (
 )  # fmt: skip
 BUCKET_NAMES = (*map(str, map(float, LATENCY_BUCKETS_SECONDS)), "+Inf")
 STATUS_CLASSES = ("other", "1xx", "2xx", "3xx", "4xx", "5xx")
-SECRET = re.compile(r"(?i)\b((?:x-amz-)?(?:signature|security-token)\b[\"']?\s*[=:]\s*)[^&\s,\"']+")
+SECRET = re.compile(r"""(?i)\b((?:signature|security-token)["']?\s*[=:]\s*["']?)[^&\s,"']+""")
 """Bearer values of SigV4 in a URL or header. Nothing logs these on purpose; this is the net."""
 LOG_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
