@@ -1,0 +1,257 @@
+"""Proves that a request was signed by who it says it is from (AWS Signature Version 4)."""
+
+from __future__ import annotations
+
+import enum
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Generic, Protocol, TypeVar
+
+from gateway.s3.canonical import (
+    RequestHead,
+    canonical_request,
+    header_values,
+    sign,
+    signing_key,
+    string_to_sign,
+)
+from gateway.s3.errors import S3Error
+from gateway.s3.presign import Claim, read_claim
+
+SIGNING_KEYS_MAX = 4096
+
+_MUST_BE_SIGNED = (b"x-amz-", b"x-crossdock-")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+# Stands in for the secret of a key id that nobody has, so that both take the same time.
+_NOBODYS_SECRET = "0" * 40
+
+
+class Payload(enum.Enum):
+    """How the body is framed and what vouches for it; selected by x-amz-content-sha256."""
+
+    HASHED = "sha256 in hex"
+    UNSIGNED = "UNSIGNED-PAYLOAD"
+    UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+    SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+    SIGNED_CHUNKS_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+
+    @property
+    def framed(self) -> bool:
+        """Whether the body is aws-chunked."""
+        return self not in (Payload.HASHED, Payload.UNSIGNED)
+
+
+_LITERALS: Mapping[str, Payload] = MappingProxyType(
+    {payload.value: payload for payload in Payload if payload is not Payload.HASHED}
+)
+
+
+class Credential(Protocol):
+    """What a key look-up answers with; it may carry more, such as the principal."""
+
+    @property
+    def secret(self) -> str: ...
+
+
+C = TypeVar("C", bound=Credential)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What clients sign for, where that differs from what arrives here.
+
+    `region`: refuse any other (empty: take the client's). `host` (with port, if not the scheme's
+    own) and `prefix` (a path without trailing slash) are those of `external_url` behind a proxy
+    that rewrites them.
+    """
+
+    region: str = ""
+    host: str = ""
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified(Generic[C]):
+    """A proved signature, and what the body's own proof builds on.
+
+    `content_sha256` is the claimed hash (hex) where `payload` is HASHED. `signature` is the seed
+    of chunk signatures, made with `signing_key` under `scope` and `date`.
+    """
+
+    access_key: str
+    credential: C
+    payload: Payload
+    content_sha256: str
+    presigned: bool
+    signature: str
+    signing_key: bytes = field(repr=False)
+    scope: str
+    date: str
+
+
+class SigningKeys:
+    """Derived keys of credentials that have proved themselves; the oldest make room for new ones.
+
+    Only a good signature enters a key, so strangers can't push others out.
+    """
+
+    def __init__(self, limit: int = SIGNING_KEYS_MAX) -> None:
+        self._limit = limit
+        self._keys: dict[tuple[str, str, str], tuple[str, bytes]] = {}
+
+    def get(self, claim: Claim, secret: str) -> bytes | None:
+        known, key = self._keys.get((claim.access_key, claim.day, claim.region), ("", b""))
+        return key if key and known == secret else None
+
+    def put(self, claim: Claim, secret: str, key: bytes) -> None:
+        while len(self._keys) >= self._limit:
+            del self._keys[next(iter(self._keys))]
+        self._keys[claim.access_key, claim.day, claim.region] = (secret, key)
+
+
+def verify(
+    head: RequestHead,
+    lookup: Callable[[str], C | None],
+    now: int,
+    keys: SigningKeys,
+    endpoint: Endpoint = Endpoint(),
+) -> Verified[C]:
+    """Check a request's signature, in its header or presigned; `now` is in seconds, taken when
+    the request began.
+
+    Raises S3Error with AWS's codes: AccessDenied (unsigned, expired, `x-amz-*` headers outside the
+    signature), InvalidAccessKeyId, SignatureDoesNotMatch (with both strings to compare),
+    RequestTimeTooSkewed, and 400s for what is malformed. An unknown key id and a wrong signature
+    take the same time.
+    """
+    values = header_values(head.headers)
+    claim = read_claim(head, values, now)
+    _check_region(claim, endpoint.region)
+    _check_signed(claim, values)
+    payload, content_sha256 = _payload(claim, values)
+    if endpoint.host:
+        values = {**values, b"host": endpoint.host.encode()}
+    request = canonical_request(
+        head,
+        values,
+        claim.signed_headers,
+        content_sha256,
+        prefix=endpoint.prefix,
+        presigned=claim.presigned,
+    )
+    credential, key = _prove(claim, request, lookup, keys)
+    return Verified(
+        claim.access_key,
+        credential,
+        payload,
+        content_sha256.lower() if payload is Payload.HASHED else "",
+        claim.presigned,
+        claim.signature,
+        key,
+        claim.scope,
+        claim.date,
+    )
+
+
+def _prove(
+    claim: Claim, request: bytes, lookup: Callable[[str], C | None], keys: SigningKeys
+) -> tuple[C, bytes]:
+    credential = lookup(claim.access_key)
+    secret = _NOBODYS_SECRET if credential is None else credential.secret
+    text = string_to_sign(claim.date, claim.scope, request)
+    known = keys.get(claim, secret)
+    key = known or signing_key(secret, claim.day, claim.region)
+    good = hmac.compare_digest(sign(key, text), claim.signature)
+    if good and credential is not None:
+        if claim.token:
+            raise S3Error("InvalidToken", "This key takes no session token.")
+        if known is None:
+            keys.put(claim, secret, key)
+        return credential, key
+    if known is not None:
+        # Every refusal costs exactly one derivation, or its time would tell known ids from others.
+        signing_key(_NOBODYS_SECRET, claim.day, claim.region)
+    if credential is None:
+        raise S3Error("InvalidAccessKeyId", AWSAccessKeyId=claim.access_key)
+    raise S3Error(
+        "SignatureDoesNotMatch",
+        AWSAccessKeyId=claim.access_key,
+        StringToSign=text,
+        SignatureProvided=claim.signature,
+        StringToSignBytes=text.encode().hex(" "),
+        CanonicalRequest=request.decode("utf-8", "replace"),
+        CanonicalRequestBytes=request.hex(" "),
+    )
+
+
+def _check_region(claim: Claim, region: str) -> None:
+    if region and claim.region != region:
+        raise S3Error(
+            claim.code,
+            f"The region {claim.region!r} is wrong; expecting {region!r}.",
+            headers={"x-amz-bucket-region": region},
+            Region=region,
+        )
+
+
+def _check_signed(claim: Claim, values: Mapping[bytes, bytes]) -> None:
+    """Every `x-amz-*` must be signed: one smuggled beside a presigned URL would act as the signer
+    (an unsigned x-amz-copy-source reads whatever the signer can)."""
+    signed = claim.signed_headers.encode().split(b";")
+    unsigned = [
+        name
+        for name in values
+        if name.startswith(_MUST_BE_SIGNED)
+        and name not in signed
+        and name != b"x-amz-content-sha256"
+    ]
+    if unsigned:
+        raise S3Error(
+            "AccessDenied",
+            "There were headers present in the request which were not signed",
+            HeadersNotSigned=b", ".join(unsigned).decode("latin-1"),
+        )
+
+
+def _payload(claim: Claim, values: Mapping[bytes, bytes]) -> tuple[Payload, str]:
+    """The verifier that x-amz-content-sha256 selects, and the value that was signed."""
+    text = values.get(b"x-amz-content-sha256", b"").decode("latin-1").strip()
+    if claim.presigned:
+        return _presigned_payload(claim, text)
+    if not text:
+        message = "Missing required header for this request: x-amz-content-sha256"
+        raise S3Error("InvalidRequest", message)
+    return _selected(text), text
+
+
+def _presigned_payload(claim: Claim, header: str) -> tuple[Payload, str]:
+    """A header outside the signature selects nothing, and no framing is ever undone for it."""
+    if header.startswith("STREAMING-"):
+        raise S3Error("InvalidRequest", "A presigned URL takes no chunked payload.")
+    is_signed = "x-amz-content-sha256" in claim.signed_headers.split(";")
+    text = claim.payload or (header if is_signed else "") or Payload.UNSIGNED.value
+    payload = _selected(text)
+    if payload.framed:
+        raise S3Error("InvalidRequest", "A presigned URL takes no chunked payload.")
+    return payload, text
+
+
+def _selected(text: str) -> Payload:
+    payload = _LITERALS.get(text)
+    if payload is not None:
+        return payload
+    if _SHA256.fullmatch(text):
+        return Payload.HASHED
+    if text.startswith("STREAMING-AWS4-ECDSA-P256-SHA256-"):
+        raise S3Error("NotImplemented", f"The payload mode {text} is not implemented.")
+    raise S3Error(
+        "InvalidArgument",
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-UNSIGNED-PAYLOAD-TRAILER or a "
+        "SHA-256 in hex.",
+        ArgumentName="x-amz-content-sha256",
+        ArgumentValue=text,
+    )
