@@ -3,8 +3,8 @@
 An entry is a format byte and a row of 32-byte commitments, nothing else, so the log can be open to
 everyone. A commitment is HMAC-SHA256(salt, field || 0x00 || value) with a salt of its own, so
 equal values don't look equal and short ones can't be guessed. The fields of `FIELDS` have fixed
-places. Recipients and details follow, sorted by commitment and filled up with random bytes to a
-multiple of eight: their place, name and number say nothing.
+places. Recipients and details follow, sorted by commitment and filled up with what looks like more
+of them to a multiple of eight: their place, name and number say nothing.
 
 The openings hold the salts and values. Erasing a value and its salt leaves the entry, and so every
 proof, as it was; nobody can then tell or guess what stood there.
@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
+from hashlib import sha256, shake_256
 from typing import Any
 
 from gateway.audit.merkle import HASH_BYTES, leaf_hash, root_of
@@ -87,6 +88,18 @@ class Opening:
     value: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """All openings of one record; `pad` is the salt of its padding and goes to no party."""
+
+    fields: tuple[Opening, ...]
+    pad: bytes
+
+    def value(self, field: str) -> str:
+        """The value of a field, "" if it is erased or absent."""
+        return next((item.value or "" for item in self.fields if item.field == field), "")
+
+
 def commit(field: str, salt: bytes, value: str) -> bytes:
     """The commitment to a value. Lone surrogates are kept: no name may make a commit fail."""
     return _commitments(salt, [_label(field)], [value])[0]
@@ -107,35 +120,36 @@ def seal(event: Event, number: int, salts: Salts) -> Sealed:
     if len(extras) > EXTRAS_MAX:
         raise InvalidArgument("An event has too many parts.", name="event", value=len(extras))
     count = len(FIELDS) + len(extras)
-    padding = -len(extras) % EXTRAS_STEP if extras else EXTRAS_STEP
-    salted = SALT_BYTES * count
-    random = salts(salted + HASH_BYTES * padding)
+    random = salts(SALT_BYTES * (count + 1))
+    pad = random[-SALT_BYTES:]
     labels = [*_LABELS, *(_label(name) for name, _ in extras)]
-    commitments = _commitments(random[:salted], labels, [*values, *(text for _, text in extras)])
-    places = [random[at : at + HASH_BYTES] for at in range(salted, len(random), HASH_BYTES)]
-    places += commitments[len(FIELDS) :]
-    entry = b"".join((FORMAT, *commitments[: len(FIELDS)], *sorted(places)))
+    commitments = _commitments(
+        random[:-SALT_BYTES], labels, [*values, *(text for _, text in extras)]
+    )
+    places = sorted([*commitments[len(FIELDS) :], *_padding(pad, _pad_count(len(extras)))])
+    entry = b"".join((FORMAT, *commitments[: len(FIELDS)], *places))
     text = _JSON.encode([values, extras]).encode()
-    return Sealed(entry, b"".join((_COUNT.pack(count), random[:salted], text)))
+    return Sealed(entry, b"".join((_COUNT.pack(count), random, text)))
 
 
-def decode(openings: bytes) -> tuple[Opening, ...]:
-    """Stored openings as values, in the order of `FIELDS`, then recipients and details.
+def decode(openings: bytes) -> Opened:
+    """Stored openings as values: in the order of `FIELDS`, then recipients and details.
 
     LogDamaged if these are not, byte for byte, openings that `seal` or `erase` made.
     """
     try:
         (count,) = _COUNT.unpack_from(openings)
         end = _COUNT.size + SALT_BYTES * count
-        fixed, extras = json.loads(openings[end:])
+        fixed, extras = json.loads(openings[end + SALT_BYTES :])
         pairs = [*zip(FIELDS, fixed, strict=True), *((name, value) for name, value in extras)]
-        opened = tuple(
-            Opening(_text(name), openings[start : start + SALT_BYTES], _text_or_none(value))
-            for (name, value), start in zip(pairs, range(_COUNT.size, end, SALT_BYTES), strict=True)
+        fields = tuple(
+            Opening(_text(name), openings[at : at + SALT_BYTES], _text_or_none(value))
+            for (name, value), at in zip(pairs, range(_COUNT.size, end, SALT_BYTES), strict=True)
         )
     except (ValueError, TypeError, struct.error, RecursionError) as error:
         raise LogDamaged("The openings of a record can't be read.", kind="openings") from error
-    if _encode(opened) != openings:
+    opened = Opened(fields, openings[end : end + SALT_BYTES])
+    if _encode(opened) != openings or any(_half_erased(item) for item in fields):
         raise LogDamaged("The openings of a record are not as written.", kind="openings")
     return opened
 
@@ -150,12 +164,12 @@ def erase(openings: bytes, fields: Iterable[str]) -> bytes:
         raise InvalidArgument(
             f"{min(kept)} is never erased: order and access rest on it.", name="fields"
         )
-    return _encode(
-        [
-            replace(item, salt=_ERASED, value=None) if item.field in gone else item
-            for item in decode(openings)
-        ]
+    opened = decode(openings)
+    left = tuple(
+        replace(item, salt=_ERASED, value=None) if item.field in gone else item
+        for item in opened.fields
     )
+    return _encode(Opened(left, opened.pad))
 
 
 def verify_opening(entry: bytes, field: str, salt: bytes, value: str) -> bool:
@@ -181,24 +195,31 @@ def is_entry(entry: bytes) -> bool:
     )
 
 
-def differing(entry: bytes, opened: Iterable[Opening]) -> str | None:
-    """The first field whose kept value is not what the entry commits to; erased ones pass."""
-    kept = [(place, item) for place, item in enumerate(opened) if item.value is not None]
+def differing(entry: bytes, opened: Opened) -> str | None:
+    """The first field that is not what the entry commits to; erased ones pass.
+
+    Every place of the entry is accounted for: "padding" says that some recipient or detail is
+    hidden, missing or one too many.
+    """
+    kept = [(place, item) for place, item in enumerate(opened.fields) if item.value is not None]
     commitments = _commitments(
         b"".join(item.salt for _, item in kept),
         [_label(item.field) for _, item in kept],
         [item.value or "" for _, item in kept],
     )
-    extras = frozenset(_extras(entry))
+    fixed = [entry[at : at + HASH_BYTES] for at in range(len(FORMAT), _HEAD_BYTES, HASH_BYTES)]
+    unexplained = Counter(_extras(entry))
     for (place, item), commitment in zip(kept, commitments, strict=True):
-        start = len(FORMAT) + HASH_BYTES * place
-        if place >= len(FIELDS):
-            matches = commitment in extras
-        else:
-            matches = entry[start : start + HASH_BYTES] == commitment
-        if not matches:
+        known = fixed[place] == commitment if place < len(FIELDS) else unexplained[commitment] > 0
+        if not known:
             return item.field
-    return None
+        if place >= len(FIELDS):
+            unexplained[commitment] -= 1
+    extras = len(opened.fields) - len(FIELDS)
+    unexplained.subtract(_padding(opened.pad, _pad_count(extras)))
+    erased = sum(item.value is None for item in opened.fields[len(FIELDS) :])
+    whole = min(unexplained.values()) >= 0 and unexplained.total() == erased
+    return None if whole and is_entry(entry) else "padding"
 
 
 # --- batches of reads --------------------------------------------------------------------------
@@ -270,17 +291,32 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def _pad_count(extras: int) -> int:
+    return -extras % EXTRAS_STEP if extras else EXTRAS_STEP
+
+
+def _padding(pad: bytes, count: int) -> list[bytes]:
+    """Places that open to nothing, made from a salt so that an auditor can tell them apart."""
+    made = shake_256(pad).digest(HASH_BYTES * count)
+    return [made[at : at + HASH_BYTES] for at in range(0, len(made), HASH_BYTES)]
+
+
 def _extras(entry: bytes) -> list[bytes]:
     return [
         entry[start : start + HASH_BYTES] for start in range(_HEAD_BYTES, len(entry), HASH_BYTES)
     ]
 
 
-def _encode(opened: Sequence[Opening]) -> bytes:
-    values = [item.value for item in opened[: len(FIELDS)]]
-    extras = [(item.field, item.value) for item in opened[len(FIELDS) :]]
-    salts = b"".join(item.salt for item in opened)
-    return _COUNT.pack(len(opened)) + salts + _JSON.encode([values, extras]).encode()
+def _encode(opened: Opened) -> bytes:
+    values = [item.value for item in opened.fields[: len(FIELDS)]]
+    extras = [(item.field, item.value) for item in opened.fields[len(FIELDS) :]]
+    salts = b"".join(item.salt for item in opened.fields)
+    text = _JSON.encode([values, extras]).encode()
+    return b"".join((_COUNT.pack(len(opened.fields)), salts, opened.pad, text))
+
+
+def _half_erased(item: Opening) -> bool:
+    return item.value is None and (item.salt != _ERASED or item.field in PERMANENT)
 
 
 def _text(value: Any) -> str:
