@@ -1,37 +1,324 @@
-"""Who may write, who receives, who may still read: one immutable value, asked by every verb."""
+"""Who may write, who receives, who may still read: one immutable value, asked by every verb.
+
+The law, in four lines:
+1. nothing is shared unless a rule of the author sends it and a rule of the recipient accepts it;
+2. the strongest mode that both sides admit wins;
+3. any `forbids` of the author that matches beats all of that;
+4. whoever wrote a version sees it, and so does a co-author, whose write grant covers its key too.
+All four hold for members of the bucket alone.
+"""
 
 from __future__ import annotations
 
-from gateway.model import Bucket, Decision, Facts, ObjectRef, Principal, Reason
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from gateway.model import (
+    Bucket,
+    Decision,
+    Facts,
+    May,
+    Mode,
+    ObjectRef,
+    Principal,
+    Reason,
+    Rule,
+    Share,
+)
+from gateway.policy.clauses import EVERY_BUCKET, EVERYONE, Accept, Clause, Forbid, Send
+from gateway.policy.explain import OPERATOR, Answer, Explanation, Offer, Question, read, written
+from gateway.policy.patterns import Index, Pattern, compiled, intersect, tokens
+
+K = TypeVar("K", bound=Hashable)
+C = TypeVar("C", bound=Clause)
+
+NOT_OFFERED = Reason(False, "not offered")
+"""The one answer for what is absent, unshared, unaccepted, forbidden or hypothetical: any other
+would tell a party that there is something it may not see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of all parties' files, compiled; sends and forbids by the author's name."""
+
+    sends: Mapping[str, tuple[Send, ...]] = field(default_factory=dict)
+    forbids: Mapping[str, tuple[Forbid, ...]] = field(default_factory=dict)
+    accepts: tuple[Accept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """Who belongs to one bucket, and who may write what in it."""
+
+    members: frozenset[str]
+    writes: Mapping[str, tuple[str, ...]]
+    writers: Index[str]
+    rules: Mapping[str, Rule]  # the lines of topology.yaml; none for a bucket made through a door
+
+    def may_write(self, party: str, key: str) -> bool:
+        return party in self.writers.find(key)
+
+
+def granted(bucket: Bucket, rules: Mapping[str, Rule], guests: Iterable[str] = ()) -> Grants:
+    """The grants of one bucket; `guests` are members that its creator's own file names."""
+    patterns = [(compiled(text), who) for who, texts in bucket.members.items() for text in texts]
+    members = frozenset(bucket.members) | frozenset(guests)
+    return Grants(members, bucket.members, Index(patterns), rules)
 
 
 class Policy:
-    """Immutable; swapped whole. Nothing is shared by default, and the order of rules and files
-    never matters."""
+    """Immutable; swapped whole. The order of rules and files never matters.
 
-    revision: str
+    `stores` maps every party to the name of its home store, or "" where it has none; `creates` to
+    the patterns of the names of buckets that it may create.
+    """
+
+    def __init__(
+        self,
+        revision: str,
+        rules: Rules,
+        grants: Mapping[str, Grants],
+        stores: Mapping[str, str],
+        creates: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self.revision = revision
+        self.rules = rules
+        self._grants = grants
+        self._stores = stores
+        self._creates = creates
+        self._sends = _index(
+            ((author, send.bucket), send) for author, sends in rules.sends.items() for send in sends
+        )
+        self._forbids = _index(
+            ((author, rule.bucket), rule)
+            for author, forbids in rules.forbids.items()
+            for rule in forbids
+        )
+        self._guests = {author: _guests(sends) for author, sends in rules.sends.items()}
+        self._accepts = _index(
+            ((accept.party, sender, accept.bucket), accept)
+            for accept in rules.accepts
+            for sender in accept.senders
+        )
+
+    # --- writing -------------------------------------------------------------------------------
 
     def may_write(self, principal: Principal, ref: ObjectRef, bucket: Bucket) -> Reason:
         """May this principal write this key? The text names the grant that is missing."""
-        raise NotImplementedError
+        if principal.may not in (May.WRITE, May.BOTH):
+            return Reason(False, f"{principal.name} may not write (may: {principal.may.value})")
+        if not principal.covers(ref.key):
+            return Reason(False, _narrowed(principal))
+        party = principal.party
+        grants = self.grants(bucket)
+        if party not in grants.members:
+            return Reason(False, f"{party} is not a member of {bucket.name}")
+        rule = grants.rules.get(party)
+        if not grants.may_write(party, ref.key):
+            allowed = ", ".join(grants.writes.get(party, ())) or "nothing"
+            return Reason(
+                False, f"no grant for {ref}: in {ref.bucket}, {party} may write {allowed}", rule
+            )
+        if not self._stores.get(party):
+            return Reason(False, f"{party} has no store to write to", rule)
+        return Reason(True, "granted", rule)
 
-    def may_read(self, principal: Principal, ref: ObjectRef) -> Reason:
-        """Does the principal itself leave room for reading this key? (Its party's view is
-        `sees`.)"""
-        raise NotImplementedError
+    def may_create(self, party: str, bucket_name: str) -> bool:
+        """May this party's principals create a bucket of this name (`create_buckets`)?"""
+        return any(compiled(text).matches(bucket_name) for text in self._creates.get(party, ()))
+
+    # --- receiving -----------------------------------------------------------------------------
 
     def decide(self, facts: Facts, bucket: Bucket) -> Decision:
         """Who gets this version and how; co-authors with Mode.OWN, the author left out."""
-        raise NotImplementedError
+        grants = self.grants(bucket)
+        if facts.author not in grants.members:
+            return Decision(self.revision)
+        shares = {share.party: share for share in self._co_authors(facts, grants)}
+        forbids = self._forbidding(facts)
+        for party, offers in self._offered(facts, grants.members).items():
+            forbidden = any(forbid.names(party) for forbid in forbids)
+            if party == facts.author or party in shares or forbidden:
+                continue
+            share = self._share(party, facts, offers)
+            if share:
+                shares[party] = share
+        return Decision(self.revision, tuple(shares[party] for party in sorted(shares)))
+
+    def _co_authors(self, facts: Facts, grants: Grants) -> Iterator[Share]:
+        writers = set(grants.writers.find(facts.ref.key))
+        if facts.author in writers:
+            writers.remove(facts.author)
+            for party in writers:
+                rule = grants.rules.get(party) or Rule("owner", "", 0)
+                yield Share(party, Mode.OWN, rule)
+
+    def _forbidding(self, facts: Facts) -> list[Forbid]:
+        return [
+            rule
+            for bucket in (facts.ref.bucket, EVERY_BUCKET)
+            if (index := self._forbids.get((facts.author, bucket)))
+            for rule in index.find(facts.ref.key)
+            if rule.fits(facts)
+        ]
+
+    def _sending(self, facts: Facts, *, ever: bool = False) -> Iterator[Send]:
+        index = self._sends.get((facts.author, facts.ref.bucket))
+        for send in index.find(facts.ref.key) if index else ():
+            if (ever or facts.at >= send.since) and send.fits(facts):
+                yield send
+
+    def _offered(self, facts: Facts, members: frozenset[str]) -> dict[str, list[Send]]:
+        offered: dict[str, list[Send]] = {}
+        for send in self._sending(facts):
+            names = members if EVERYONE in send.to else members.intersection(send.to)
+            for party in names:
+                offered.setdefault(party, []).append(send)
+        return offered
+
+    def _accepting(self, party: str, facts: Facts) -> Iterator[Accept]:
+        for sender in (facts.author, EVERYONE):
+            for bucket in (facts.ref.bucket, EVERY_BUCKET):
+                index = self._accepts.get((party, sender, bucket))
+                for accept in index.find(facts.ref.key) if index else ():
+                    if accept.fits(facts):
+                        yield accept
+
+    def _share(self, party: str, facts: Facts, offers: Iterable[Send]) -> Share | None:
+        """The strongest mode that both sides admit; None without consent."""
+        accepts = list(self._accepting(party, facts))
+        if not accepts:
+            return None
+        mode, send = strongest(party, offers)
+        store = self._stores.get(party, "")
+        copies = [(accept.target(facts), accept) for accept in accepts] if store else []
+        copies = [(target, accept) for target, accept in copies if target]
+        if mode is Mode.SHARE or not copies:
+            accept = min(accepts, key=lambda accept: accept.rank)
+            return Share(party, Mode.SHARE, send.rule, accept.rule)
+        target, accept = min(copies, key=lambda copy: (copy[0], copy[1].rank))
+        if mode is Mode.COPY_ON_READ:
+            return Share(party, mode, send.rule, accept.rule)
+        return Share(party, mode, send.rule, accept.rule, store, target)
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def may_read(self, principal: Principal, ref: ObjectRef) -> Reason:
+        """Does the principal's own narrowing leave room for this key? (`sees` is its party's.)"""
+        if principal.may not in (May.READ, May.BOTH):
+            return Reason(False, f"{principal.name} may not read (may: {principal.may.value})")
+        if not principal.covers(ref.key):
+            return Reason(False, _narrowed(principal))
+        return Reason(True, "within the principal's own limits")
 
     def sees(self, party: str, facts: Facts, bucket: Bucket) -> Reason:
-        """May this party still read this version? Ignores `since`; never for a non-member."""
-        raise NotImplementedError
+        """May this party read this version under the policy in force? Ignores `since`.
+
+        `rule` is the author's rule that offers it; `text` speaks only of the party's own.
+        """
+        grants = self.grants(bucket)
+        if party not in grants.members:
+            return NOT_OFFERED
+        if party == facts.author:
+            return Reason(True, "your own version")
+        if facts.author not in grants.members:
+            return NOT_OFFERED
+        writers = set(grants.writers.find(facts.ref.key))
+        if party in writers and facts.author in writers:
+            return Reason(True, "you may write this key too", grants.rules.get(party))
+        offers = [send for send in self._sending(facts, ever=True) if send.offer(party)]
+        if not offers or any(forbid.names(party) for forbid in self._forbidding(facts)):
+            return NOT_OFFERED
+        accepts = list(self._accepting(party, facts))
+        if not accepts:
+            return NOT_OFFERED
+        accept = min(accepts, key=lambda accept: accept.rank)
+        return Reason(True, f"accepted by {accept.rule}", strongest(party, offers)[1].rule)
 
     def members(self, bucket: Bucket) -> frozenset[str]:
         """The parties for which this bucket exists."""
-        raise NotImplementedError
+        return self.grants(bucket).members
 
-    def may_create(self, party: str, bucket_name: str) -> bool:
-        """May this party's principals create a bucket of this name?"""
-        raise NotImplementedError
+    def grants(self, bucket: Bucket) -> Grants:
+        """What topology.yaml says of this bucket; of one made through a door, what it says itself,
+        and as its further members those whom its owner's `sends` name."""
+        stated = None if bucket.created else self._grants.get(bucket.name)
+        if stated:
+            return stated
+        guests = self._guests.get(bucket.owner, {}) if bucket.created else {}
+        return granted(bucket, {}, guests.get(bucket.name, frozenset()) & self._stores.keys())
+
+    # --- explaining ----------------------------------------------------------------------------
+
+    def explain(
+        self, party: str, verb: str, facts: Facts, bucket: Bucket, asker: str = OPERATOR
+    ) -> Explanation:
+        """Why this party may or may not `read` or `write` this, as far as the asker may know;
+        every rule that matched or nearly did. For a write only `facts.ref` counts."""
+        question = Question(party, facts, bucket.name, asker)
+        grants = self.grants(bucket)
+        if verb == "write":
+            reason = self.may_write(Principal(party, party), facts.ref, bucket)
+            return written(question, Answer(self.revision, reason), grants.rules.get(party))
+        share = next((s for s in self.decide(facts, bucket).shares if s.party == party), None)
+        reason = self.sees(party, facts, bucket)
+        return read(
+            question,
+            Answer(self.revision, reason, share),
+            [*self.rules.sends.get(facts.author, ()), *self.rules.forbids.get(facts.author, ())],
+            [accept for accept in self.rules.accepts if accept.party == party],
+        )
+
+    def offers(self, party: str) -> tuple[Offer, ...]:
+        """What others offer this party, and whether its own rules accept any of it."""
+        accepts = [accept for accept in self.rules.accepts if accept.party == party]
+        return tuple(
+            Offer(author, send.bucket, tuple(p.text for p in send.keys), mode, accepted)
+            for author, sends in sorted(self.rules.sends.items())
+            for send in sends
+            if author != party and (mode := self._standing_offer(party, send))
+            for accepted in (any(_admits(accept, author, send) for accept in accepts),)
+        )
+
+    def _standing_offer(self, party: str, send: Send) -> Mode | None:
+        grants = self._grants.get(send.bucket)
+        member = party in grants.members if grants else party in send.to
+        return send.offer(party) if member else None
+
+
+def _admits(accept: Accept, author: str, send: Send) -> bool:
+    return (
+        not accept.senders.isdisjoint({author, EVERYONE})
+        and accept.bucket in (EVERY_BUCKET, send.bucket)
+        and any(
+            intersect(tokens(ours.text), tokens(theirs.text))
+            for ours in accept.keys
+            for theirs in send.keys
+        )
+    )
+
+
+def strongest(party: str, offers: Iterable[Send]) -> tuple[Mode, Send]:
+    """The strongest offer to this party; among equals the one of least rank."""
+    modes = ((mode, send) for send in offers if (mode := send.offer(party)))
+    return min(modes, key=lambda offer: (-offer[0].strength, offer[1].rank))
+
+
+def _narrowed(principal: Principal) -> str:
+    return f"{principal.name} is limited to keys that begin with {', '.join(principal.keys)}"
+
+
+def _index(rules: Iterable[tuple[K, C]]) -> Mapping[K, Index[C]]:
+    entries: dict[K, list[tuple[Pattern, C]]] = {}
+    for place, rule in rules:
+        entries.setdefault(place, []).extend((pattern, rule) for pattern in rule.keys)
+    return {place: Index(found) for place, found in entries.items()}
+
+
+def _guests(sends: Iterable[Send]) -> Mapping[str, frozenset[str]]:
+    """By bucket, whom one party's `sends` name."""
+    named: dict[str, set[str]] = {}
+    for send in sends:
+        named.setdefault(send.bucket, set()).update(send.to)
+    return {bucket: frozenset(parties) for bucket, parties in named.items()}

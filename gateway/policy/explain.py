@@ -1,0 +1,172 @@
+"""Why: an answer of policy with the rules behind it, cut to what the asker may know.
+
+The operator sees everything. A party sees the rules of its own file, and where a denial rests on
+somebody else's file it reads `not offered`, in the same words and with the same findings as for
+an object that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gateway.model import Facts, Mode, Reason, Rule, Share
+from gateway.policy.clauses import EVERY_BUCKET, EVERYONE, Accept, Forbid, Send
+
+OPERATOR = ""
+HIDDEN = "not offered"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule and its part in the answer: it decides, forbids, is beaten, or misses."""
+
+    rule: Rule
+    outcome: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    allowed: bool
+    text: str
+    mode: Mode | None
+    revision: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one party offers another; `accepted` if some rule of the other admits any of it."""
+
+    author: str
+    bucket: str
+    keys: tuple[str, ...]
+    mode: Mode
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    party: str
+    facts: Facts
+    bucket: str
+    asker: str
+
+    @property
+    def by_operator(self) -> bool:
+        return self.asker == OPERATOR
+
+    def may_know(self, rule: Rule) -> bool:
+        return self.by_operator or rule.owner == self.asker
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What policy says, to be explained."""
+
+    revision: str
+    reason: Reason
+    share: Share | None = None
+
+
+def written(question: Question, answer: Answer, grant: Rule | None) -> Explanation:
+    """May the party write? Its write grants are its own business and the operator's."""
+    reason, revision = answer.reason, answer.revision
+    if not question.by_operator and question.asker != question.party:
+        return Explanation(False, HIDDEN, None, revision)
+    outcome = "decides" if reason.allowed else "misses"
+    findings = (Finding(grant, outcome, reason.text),) if grant else ()
+    return Explanation(
+        reason.allowed, reason.text, Mode.OWN if reason.allowed else None, revision, findings
+    )
+
+
+def read(
+    question: Question,
+    answer: Answer,
+    theirs: Sequence[Send | Forbid],
+    ours: Sequence[Accept],
+) -> Explanation:
+    """May the party read? `theirs` are the author's rules, `ours` the recipient's."""
+    reason, share, revision = answer.reason, answer.share, answer.revision
+    author = question.facts.author
+    if not (question.by_operator or question.asker in (question.party, author)):
+        return Explanation(False, HIDDEN, None, revision)
+    blind = not (question.by_operator or reason.allowed or question.asker == author)
+    # Who may not see a version must not learn from its own rules' findings whose it is.
+    accepts = _accepts_blindly(question, ours) if blind else _accepts(question, ours, share)
+    findings = [*_author_rules(question, theirs, share), *accepts]
+    known = tuple(finding for finding in findings if question.may_know(finding.rule))
+    mode = Mode.OWN if reason.allowed and question.party == author else None
+    text = reason.text if reason.allowed else _refusal(question, findings)
+    return Explanation(reason.allowed, text, share.mode if share else mode, revision, known)
+
+
+def _refusal(question: Question, findings: Iterable[Finding]) -> str:
+    """The rule that stands in the way, if the asker may know it."""
+    barrier = next((f for f in findings if f.outcome == "forbids"), None)
+    if barrier and question.may_know(barrier.rule):
+        return f"forbidden by {barrier.rule}"
+    offers = [f for f in findings if f.outcome == "offers"]
+    author, party, bucket = question.facts.author, question.party, question.bucket
+    if not offers and question.asker in (OPERATOR, author):
+        return f"no rule of {author} sends this to {party}"
+    if question.by_operator:
+        return f"offered by {offers[0].rule}, but not accepted by {party}, or not in {bucket}"
+    return HIDDEN
+
+
+def _author_rules(
+    question: Question, theirs: Iterable[Send | Forbid], share: Share | None
+) -> Iterator[Finding]:
+    for clause in theirs:
+        named = clause.to.keys() if isinstance(clause, Send) else clause.to
+        if not named & {question.party, EVERYONE}:
+            continue
+        if clause.bucket not in (EVERY_BUCKET, question.bucket):
+            continue
+        if why := clause.unmet(question.facts):
+            yield Finding(clause.rule, "misses", why)
+        elif isinstance(clause, Forbid):
+            yield Finding(clause.rule, "forbids", f"keeps this from {question.party}")
+        else:
+            yield _send(question, clause, share)
+
+
+def _send(question: Question, send: Send, share: Share | None) -> Finding:
+    mode = send.offer(question.party)
+    why = f"sends {mode.value} to {question.party}" if mode else ""
+    if question.facts.at < send.since:
+        return Finding(send.rule, "misses", "the version is older than its `since`")
+    if share is None:
+        return Finding(send.rule, "offers", why)
+    return Finding(send.rule, "decides" if share.rule == send.rule else "beaten", why)
+
+
+def _accepts(question: Question, ours: Iterable[Accept], share: Share | None) -> Iterator[Finding]:
+    for accept in ours:
+        if accept.bucket not in (EVERY_BUCKET, question.bucket):
+            continue
+        if accept.senders.isdisjoint({question.facts.author, EVERYONE}):
+            senders = ", ".join(sorted(accept.senders))
+            yield Finding(accept.rule, "misses", f"it accepts from {senders}")
+        elif why := accept.unmet(question.facts):
+            yield Finding(accept.rule, "misses", why)
+        else:
+            why = f"accepts into {accept.into}" if accept.into else "accepts shares"
+            chosen = share is not None and share.accept == accept.rule
+            beaten = "beaten" if share else "accepts"
+            yield Finding(accept.rule, "decides" if chosen else beaten, why)
+
+
+def _accepts_blindly(question: Question, ours: Iterable[Accept]) -> Iterator[Finding]:
+    """What the party's own rules say of the name alone."""
+    for accept in ours:
+        if accept.bucket not in (EVERY_BUCKET, question.bucket):
+            continue
+        senders = ", ".join(sorted(accept.senders))
+        if why := accept.unmet(question.facts):
+            yield Finding(accept.rule, "misses", why)
+        else:
+            yield Finding(accept.rule, "accepts", f"would accept it from {senders}")
