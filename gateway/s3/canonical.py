@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from gateway.s3.address import split_query
@@ -15,11 +16,12 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "s3"
 TERMINATOR = "aws4_request"
 
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
+
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """A request's first bytes as received: method, raw target, header pairs in order of arrival."""
 
     method: str
@@ -69,7 +71,7 @@ def canonical_request(
 
 def canonical_path(path: str) -> str:
     """Each segment decoded once and encoded again; `//`, `.` and `..` stay, as S3 signs them."""
-    if "%" not in path and _quoted(path) == path.replace("/", "%2F"):
+    if _PLAIN_PATH.fullmatch(path):
         return path
     return "/".join([_quoted(segment) for segment in path.split("/")])
 

@@ -6,9 +6,9 @@ import enum
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from gateway.s3.canonical import (
     RequestHead,
@@ -73,8 +73,7 @@ class Endpoint:
     prefix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified(Generic[C]):
+class Verified(NamedTuple, Generic[C]):
     """A proved signature, and what the body's own proof builds on.
 
     `content_sha256` is the claimed hash (hex) where `payload` is HASHED. `signature` is the seed
@@ -87,9 +86,13 @@ class Verified(Generic[C]):
     content_sha256: str
     presigned: bool
     signature: str
-    signing_key: bytes = field(repr=False)
+    signing_key: bytes
     scope: str
     date: str
+
+    def __repr__(self) -> str:
+        """Neither the credential's secret nor the key may reach a log."""
+        return f"Verified({self.access_key!r}, {self.payload.name}, {self.scope!r})"
 
 
 class SigningKeys:
