@@ -9,189 +9,68 @@ changed. Numbers given by commits strictly increase over the whole catalog.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.catalog.values import (
+    Backlog,
+    Change,
+    Claim,
+    Entry,
+    Expect,
+    Lane,
+    Outcome,
+    Page,
+    Promise,
+    Query,
+    Record,
+    Retag,
+    SealedKey,
+    Sees,
+    Story,
+    Unwrite,
+    Write,
+)
 from gateway.model import (
     Bucket,
     Delivery,
-    DeliveryKind,
     DeliveryState,
     Event,
     Extent,
-    Facts,
-    Grant,
     Held,
-    Mode,
     ObjectRef,
     Part,
     ReadBatch,
-    Receipt,
     Upload,
     Version,
     Versioning,
 )
 
-# --- changes -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Expect:
-    """Conditions judged inside the transaction, on the writer's view. Etags without quotes, `*`
-    for any. A delete marker counts as absent. `blind` are versions that the writer holds a grant
-    on but that the policy in force hides from it: they count as absent too."""
-
-    if_match: tuple[str, ...] = ()
-    if_none_match: tuple[str, ...] = ()
-    blind: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.if_match or self.if_none_match)
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """A delivery to be made of the version that the change is about."""
-
-    party: str
-    store: str
-    target: str
-    rule: str
-    kind: DeliveryKind = DeliveryKind.COPY
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One new version (or delete marker) with all that follows from it.
-
-    The catalog sets `version.number` and `version.parent` (the writer's current version before),
-    opens `grants` (the author's among them), derives the view rows, adds the promises, ends older
-    unsent or parked deliveries to the same (party, store, target) of the same object ref as
-    superseded, counts the references of the extents, and appends the record.
-
-    `inherit`: every party with an open grant on the version that this one hides (the newest of the
-    key in the writer's view) gets the same grant on this one: a delete marker's rule.
-    `null` versions replace each other in what the S3 API shows: the older one is kept in history
-    but no longer `shown`. `shown=False` writes a version that the S3 API does not show at all (the
-    marker of a bucket that never was versioned).
-    `upload` is the upload that this completes: it must be open and its parts' etags must be those
-    of `parts` (number, etag), else InvalidPart; NoSuchUpload if it is gone. A second completion
-    returns the version that the first one made.
-    Raises PreconditionFailed, PolicyMoved (the revision is not in force any more), NoSuchKey
-    (If-Match on a missing key), NoSuchBucket (a bucket made through a door is gone).
-    """
-
-    version: Version
-    revision: str
-    event: Event
-    grants: tuple[Grant, ...] = ()
-    promises: tuple[Promise, ...] = ()
-    inherit: bool = False
-    shown: bool = True
-    expect: Expect = field(default_factory=Expect)
-    upload: str = ""
-    parts: tuple[tuple[int, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Unwrite:
-    """DELETE with a version id, by its author: closes that version's open grants, cancels its
-    unsent deliveries, lets the views fall back to what is then newest. Bytes stay until the
-    history period ends. NoSuchVersion if the author holds no open grant on it."""
-
-    ref: ObjectRef
-    version: str
-    author: str
-    event: Event
-    expect: Expect = field(default_factory=Expect)
-
-
-@dataclass(frozen=True, slots=True)
-class Retag:
-    """New tags on a version, by its author: numbered, with the grants and deliveries that the
-    new decision asks for. Parties with an open grant that `grants` does not name lose it; copies
-    already made get a TAGS promise. PolicyMoved as in Write."""
-
-    ref: ObjectRef
-    version: str
-    author: str
-    tags: Mapping[str, str]
-    revision: str
-    event: Event
-    grants: tuple[Grant, ...] = ()
-    promises: tuple[Promise, ...] = ()
-
-
-Change = Write | Unwrite | Retag
-
-
-# --- reading -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One page of a listing of one party's view of a bucket, in UTF-8 byte order of keys.
-
-    `after` is a key, or a common prefix (then all keys under it are skipped where it ends with
-    the delimiter and starts with the prefix), exclusive; `after_version` continues inside a key
-    (version listings). `within` are the literal prefixes that the principal is narrowed to.
-    `revision` is the policy in force: rows decided under another one are asked about, one by one.
-    """
-
-    party: str
-    bucket: str
-    revision: str
-    prefix: str = ""
-    delimiter: str = ""
-    after: str = ""
-    after_version: str = ""
-    limit: int = 1000
-    within: tuple[str, ...] = ()
-    as_of: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One row of a listing: what an S3 listing shows, without the rest of the version."""
-
-    key: str
-    version: str
-    size: int
-    etag: str
-    at: int
-    author: str
-    mode: Mode
-    null: bool = False
-    marker: bool = False
-    latest: bool = True
-    algorithm: str = ""
-    checksum_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """`last` is what the next page's `after` must be (with `last_version` in version listings)."""
-
-    entries: tuple[Entry, ...] = ()
-    prefixes: tuple[str, ...] = ()
-    truncated: bool = False
-    last: str = ""
-    last_version: str = ""
-
-
-Sees = Callable[[Facts], bool]
-"""Whether the policy in force lets the asking party see a version of these facts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """All that is known of one version: for history and who-has."""
-
-    version: Version
-    grants: tuple[Grant, ...] = ()
-    deliveries: tuple[Delivery, ...] = ()
-    unwritten: int = 0  # the commit's number, if it was deleted by its id
-    purged: bool = False  # its bytes are gone
+__all__ = [
+    "AuditLog",
+    "Backlog",
+    "Catalog",
+    "Change",
+    "Claim",
+    "Entry",
+    "Expect",
+    "Extents",
+    "Lane",
+    "Ledger",
+    "Outbox",
+    "Outcome",
+    "Page",
+    "Promise",
+    "Query",
+    "Record",
+    "Retag",
+    "SealedKey",
+    "Sees",
+    "Settings",
+    "Story",
+    "Unwrite",
+    "Uploads",
+    "Write",
+]
 
 
 class Ledger(Protocol):
@@ -295,48 +174,6 @@ class Extents(Protocol):
         ...
 
 
-# --- deliveries --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """The deliveries to one store: they wait for no other lane."""
-
-    party: str
-    store: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A leased delivery, with the version that it is about and the tags as they are now."""
-
-    delivery: Delivery
-    version: Version
-    bucket: Bucket | None  # of a bucket made through a door; None for one of the topology
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an attempt ended. PENDING: try again at `due`."""
-
-    state: DeliveryState
-    due: int = 0
-    code: str = ""
-    error: str = ""
-    receipt: Receipt | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What one lane still owes, for metrics; oldest is the moment of the oldest open promise."""
-
-    lane: Lane
-    state: DeliveryState
-    count: int
-    bytes: int
-    oldest: int
-
-
 class Outbox(Protocol):
     """What the courier needs."""
 
@@ -384,19 +221,6 @@ class Outbox(Protocol):
         ...
 
 
-# --- audit -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record of the log: `entry` is what the leaf hashes; `openings` stay with the operator."""
-
-    index: int
-    number: int
-    entry: bytes
-    openings: bytes
-
-
 class AuditLog(Protocol):
     """What the sealer and the audit commands need."""
 
@@ -438,21 +262,6 @@ class AuditLog(Protocol):
         """Stores tiles and checkpoint in one transaction, if the newest published size still is
         `old_size` (0: none); False and no change if not."""
         ...
-
-
-# --- settings ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SealedKey:
-    """An access key that the catalog keeps; `sealed` is the secret, encrypted by identity."""
-
-    id: str
-    party: str
-    principal: str
-    sealed: bytes
-    created: int
-    revoked: int = 0
 
 
 class Settings(Protocol):
