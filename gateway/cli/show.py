@@ -1,0 +1,69 @@
+"""What commands print: tables for people, JSON for programs, nothing that a terminal obeys."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+PIPE_COLUMNS = 200
+"""Tables that go to a file or a pipe are not cut to a screen's width."""
+
+
+def safe(value: object) -> str:
+    """Keys and metadata are strangers' text: what could steer a terminal is shown as \\x…"""
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def moment(at: int) -> str:
+    """A moment (ns) as RFC 3339 in UTC, empty for 0."""
+    if not at:
+        return ""
+    whole = datetime.fromtimestamp(at // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{at // 10**6 % 1000:03d}Z"
+
+
+def as_json(data: Any) -> None:
+    click.echo(json.dumps(data, indent=2, default=str))
+
+
+def say(text: str) -> None:
+    """One line of our own words and strangers' names."""
+    click.echo(safe(text))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    shown = Table(title=Text(title), title_justify="left")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(safe(cell)) for cell in row))
+    console.print(shown)
+
+
+@contextmanager
+def progress(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr while something long runs; call what this gives with (done, total)."""
+    if quiet:
+        yield lambda done, total: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,128 @@
+"""What the operator's commands do to the catalog, whichever process does them.
+
+A running gateway offers them on its control socket; without one, the command line takes the
+catalog's lock and calls them itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from gateway.catalog import Catalog, SealedKey
+from gateway.control import Action, Progress
+from gateway.errors import BadInput, NotFound
+from gateway.identity import Random, Seal, new_key, seal_secret
+from gateway.model import Event
+from gateway.policy.mesh import Mesh
+
+IDS_MAX = 10_000
+
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """`keys_changed` and `resumed` tell a running gateway what to look at again; `checkpoint`
+    seals what the log holds and returns the newest signed checkpoint."""
+
+    catalog: Catalog
+    seal: Seal
+    mesh: Callable[[], Mesh]
+    clock: Callable[[], int]
+    random: Random
+    checkpoint: Callable[[], Awaitable[str]]
+    keys_changed: Callable[[], Awaitable[None]]
+    resumed: Callable[[], None]
+
+    def actions(self) -> Mapping[str, Action]:
+        return MappingProxyType(
+            {
+                "key.create": self.create_key,
+                "key.revoke": self.revoke_keys,
+                "deliveries.retry": self.retry,
+                "backup": self.backup,
+                "audit.checkpoint": self.seal_log,
+            }
+        )
+
+    async def create_key(self, arguments: Arguments, progress: Progress) -> Any:
+        """The only time that the secret is shown."""
+        party, name = _text(arguments, "party"), _text(arguments, "principal")
+        known = self.mesh().parties.get(party)
+        if known is None:
+            raise NotFound(f"topology.yaml names no party {party}")
+        if name not in known.principals:
+            names = ", ".join(known.principals) or "none"
+            raise NotFound(f"party {party} has no principal {name}; it has {names}")
+        access_id, secret = new_key(self.random)
+        now = self.clock()
+        sealed = seal_secret(self.seal, party, name, access_id, secret)
+        event = _key_event(now, party, name, access_id, "created")
+        await self.catalog.add_key(SealedKey(access_id, party, name, sealed, now), event)
+        await self.keys_changed()
+        return {
+            "party": party,
+            "principal": name,
+            "id": access_id,
+            "secret": secret.reveal(),
+        }
+
+    async def revoke_keys(self, arguments: Arguments, progress: Progress) -> Any:
+        """Every open key of the principal, or the one that `id` names. In force at once."""
+        party, name = _text(arguments, "party"), _text(arguments, "principal")
+        wanted = arguments.get("id") or ""
+        found = [
+            key
+            for key in await self.catalog.keys()
+            if (key.party, key.principal) == (party, name)
+            and not key.revoked
+            and wanted in ("", key.id)
+        ]
+        if not found:
+            raise NotFound(f"no open key {wanted or ''} of {party} {name} in the catalog")
+        now = self.clock()
+        for key in found:
+            event = _key_event(now, party, name, key.id, "revoked")
+            await self.catalog.revoke_key(key.id, now, event)
+        await self.keys_changed()
+        return {"revoked": [key.id for key in found]}
+
+    async def retry(self, arguments: Arguments, progress: Progress) -> Any:
+        """Parked deliveries become pending again: those named, or all."""
+        ids = arguments.get("ids") or []
+        if not isinstance(ids, Sequence) or len(ids) > IDS_MAX:
+            raise BadInput(f"at most {IDS_MAX} deliveries at a time")
+        if not all(isinstance(each, int) for each in ids):
+            raise BadInput("a delivery's id is a number")
+        count = await self.catalog.resume(ids=ids, now=self.clock())
+        self.resumed()
+        return {"resumed": count}
+
+    async def backup(self, arguments: Arguments, progress: Progress) -> Any:
+        path = Path(_text(arguments, "path"))
+        if await asyncio.to_thread(path.exists):
+            raise BadInput(f"{path} exists already")
+        await self.catalog.backup(str(path), progress)
+        return {"path": str(path), "bytes": (await asyncio.to_thread(path.stat)).st_size}
+
+    async def seal_log(self, arguments: Arguments, progress: Progress) -> Any:
+        return {"checkpoint": await self.checkpoint()}
+
+
+def _text(arguments: Arguments, name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadInput(f"{name} is missing")
+    return value
+
+
+def _key_event(now: int, party: str, principal: str, access_id: str, outcome: str) -> Event:
+    detail = MappingProxyType({"key": access_id})
+    return Event(
+        "key", now, party, principal, "cli", outcome=outcome, detail=detail, readers=(party,)
+    )
