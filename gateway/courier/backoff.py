@@ -98,7 +98,7 @@ _VERDICTS: Mapping[tuple[Side, type[CrossdockError]], Verdict] = MappingProxyTyp
     }
 )
 
-CURABLE = frozenset(verdict.code for verdict in _VERDICTS.values() if verdict.curable)
+CURABLE = frozenset(each.code for each in (*_VERDICTS.values(), NO_STORE) if each.curable)
 
 
 def verdict(side: Side, error: CrossdockError) -> Verdict:
