@@ -183,6 +183,11 @@ def verify_opening(entry: bytes, field: str, salt: bytes, value: str) -> bool:
     return commitment in _extras(entry)
 
 
+def entry_size(extras: int) -> int:
+    """Bytes of the entry of an event with that many recipients and details together."""
+    return _HEAD_BYTES + HASH_BYTES * (extras + _pad_count(extras))
+
+
 def is_entry(entry: bytes) -> bool:
     """Whether these bytes have the layout of an entry; every byte string that has may be one."""
     extras, rest = divmod(len(entry) - _HEAD_BYTES, HASH_BYTES)
