@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from gateway.errors import BrokenSource
@@ -44,3 +45,65 @@ async def batches(body: Chunks, size: int) -> AsyncIterator[list[bytes]]:
             batch, held = [], 0
     if batch:
         yield batch
+
+
+class Abandoned(Exception):
+    """Told to an SDK in the place of more body, so that it takes back what it began."""
+
+
+class Feed:
+    """A body handed to an SDK that pulls from it. `error` is what the body itself raised, for
+    the caller to raise again unchanged; `stop` ends the body where it is."""
+
+    def __init__(self, body: Chunks) -> None:
+        self._body = body
+        self._step: asyncio.Future[bytes | None] | None = None
+        self._stopped = False
+        self.error: Exception | None = None
+        self.size = 0
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._step is not None:
+            self._step.cancel()
+
+    async def chunks(self) -> Chunks:
+        while True:
+            if self._stopped:
+                raise Abandoned
+            self._step = asyncio.ensure_future(self._next())
+            try:
+                chunk = await self._step
+            except asyncio.CancelledError:
+                raise Abandoned from None
+            if chunk is None:
+                return
+            self.size += len(chunk)
+            yield chunk
+
+    async def _next(self) -> bytes | None:
+        try:
+            return await anext(self._body, None)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+async def joined(held: list[bytes], body: Chunks) -> Chunks:
+    """The body with its beginning (from `first`) put back before it."""
+    for chunk in held:
+        yield chunk
+    async for chunk in body:
+        yield chunk
+
+
+async def blocks(body: Chunks, size: int) -> Chunks:
+    """The body in blocks of exactly `size` bytes, but for the last."""
+    block = bytearray()
+    async for chunk in body:
+        block += chunk
+        while len(block) >= size:
+            yield bytes(block[:size])
+            del block[:size]
+    if block:
+        yield bytes(block)

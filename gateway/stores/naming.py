@@ -88,3 +88,37 @@ def extent_path(key: str) -> Path:
     if path is None or not key.startswith(RESERVED_PREFIX) or any(s[:1] == b"." for s in path):
         raise InvalidArgument("This is not the key of an extent.", name="key", value=key)
     return (OWN_FOLDER, *path)
+
+
+BLOB_NAME_MAX = 1024  # characters on Azure, bytes on GCS
+_NOT_IN_XML = frozenset(map(chr, (*range(32), 127, 0xFFFE, 0xFFFF)))
+
+
+def blob_name(key: str) -> str:
+    """The name of a copy in a cloud that can't hold every key (Azure, GCS through obstore): the
+    key, or `%keys/` and its escaped text. InvalidArgument where that is longer than a name may
+    be. What is escaped: empty, `.` and `..` segments, segments that end with a dot and
+    backslashes (Azure changes both), and characters that a listing in XML can't hold."""
+    natural(key)
+    segments = key.split("/")
+    odd = any(not segment or segment.endswith(".") for segment in segments)
+    if odd or "\\" in key or _NOT_IN_XML & set(key) or segments[0] in _OWN_BLOBS:
+        key = f"{ENCODED_FOLDER.decode()}/{escape(key)}"
+    if len(key) > BLOB_NAME_MAX:
+        raise InvalidArgument("The key has too many odd characters for this store.", name="key")
+    return key
+
+
+def key_of_blob(name: str) -> str | None:
+    """The key whose copy has this name; None if the name is not of our making."""
+    folder, _, text = name.partition("/")
+    if folder != ENCODED_FOLDER.decode():
+        return name
+    try:
+        key = unescape(text)
+        return key if blob_name(key) == name else None
+    except (UnicodeDecodeError, InvalidArgument, KeyTooLong):
+        return None
+
+
+_OWN_BLOBS = frozenset((ENCODED_FOLDER.decode(), OWN_FOLDER.decode()))

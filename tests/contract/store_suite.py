@@ -85,6 +85,7 @@ class Opened(Store, Inbox, Protocol):
 
 class Kind(Protocol):
     streams: bool  # whether bodies pass through in bounded memory
+    unheard_of: frozenset[str]  # odd keys that the counterpart, not the store, can't take
 
     def open(self) -> AbstractAsyncContextManager[Any]: ...
     async def plant(self, store: Any, key: str, data: bytes) -> None:
@@ -344,16 +345,17 @@ class StoreSuite:
             await store.deliver(key, parcel(data, key=key), pieces(data), replace=None)
 
         async def behaviour(store: Opened) -> None:
-            for key in ODD_KEYS:
+            keys = [key for key in ODD_KEYS if key not in kind.unheard_of]
+            for key in keys:
                 await deliver(store, key)
-            for key in ODD_KEYS:
+            for key in keys:
                 assert await whole(store.read_copy(key)) == key.encode(), key
                 placed = await examined(store, key)
                 assert (placed.version, placed.ref) == ("v1", ObjectRef("orders", key)), key
                 with pytest.raises(Occupied):
                     await deliver(store, key)
             assert await listed(store.keys(".crossdock/")) == set()
-            assert await listed(store.keys()) == set(ODD_KEYS)
+            assert await listed(store.keys()) == set(keys)
 
         self.run(kind, behaviour)
 

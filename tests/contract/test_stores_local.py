@@ -17,6 +17,7 @@ from tests.contract.store_suite import StoreSuite
 
 class InMemory:
     streams = False
+    unheard_of: frozenset[str] = frozenset()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[MemoryStore]:
@@ -28,6 +29,7 @@ class InMemory:
 
 class InFolder:
     streams = True
+    unheard_of: frozenset[str] = frozenset()
 
     def __init__(self, root: Path, *, inline: bool) -> None:
         self.root = root

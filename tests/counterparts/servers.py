@@ -1,0 +1,104 @@
+"""Starts the real servers that tests talk to, each once a session, on loopback and a free port.
+
+What `install.sh` could not install makes `Absent`, whose text is the reason to skip.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+TOOLS = Path(__file__).resolve().parents[2] / ".tools"
+START_SECONDS_MAX = 30.0
+
+
+class Absent(Exception):
+    """A program that this machine does not have."""
+
+
+def moto() -> contextlib.AbstractContextManager[str]:
+    """An S3 server; any credentials will do."""
+    port = free_port()
+    program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    return _serving(program, port, "moto")
+
+
+@contextlib.contextmanager
+def azurite() -> Iterator[str]:
+    """Azure Blob storage, with the account `devstoreaccount1` and its well-known key."""
+    script = TOOLS / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+    node = shutil.which("node")
+    if node is None or not script.exists():
+        raise Absent("Azurite is not installed: run tests/counterparts/install.sh (needs npm)")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as place:
+        options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", place]
+        where = ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
+        with _serving([node, str(script), *options, *where], port, "Azurite") as endpoint:
+            yield endpoint
+
+
+@contextlib.contextmanager
+def fake_gcs() -> Iterator[str]:
+    """Google Cloud Storage without authentication."""
+    program = TOOLS / "bin" / "fake-gcs-server"
+    if not program.exists():
+        raise Absent("fake-gcs-server is not installed: run tests/counterparts/install.sh")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    options = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory"]
+    names = ["-external-url", url, "-public-host", f"127.0.0.1:{port}", "-log-level", "error"]
+    with _serving([str(program), *options, *names], port, "fake-gcs-server") as endpoint:
+        yield endpoint
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _serving(program: Sequence[str], port: int, name: str) -> Iterator[str]:
+    nowhere = subprocess.DEVNULL
+    environment = {**os.environ, "NO_PROXY": "*"}
+    server = subprocess.Popen(program, env=environment, stdout=nowhere, stderr=nowhere)
+    endpoint = f"http://127.0.0.1:{port}"
+    try:
+        _wait(server, endpoint, name)
+        yield endpoint
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait(server: subprocess.Popen[bytes], endpoint: str, name: str) -> None:
+    limit = time.monotonic() + START_SECONDS_MAX
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < limit:
+        if server.poll() is not None:
+            raise RuntimeError(f"{name} ended at once with {server.returncode}")
+        try:
+            opener.open(endpoint, timeout=5).close()
+        except urllib.error.HTTPError as answer:
+            answer.close()
+            return  # any answer will do
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"{name} did not answer within {START_SECONDS_MAX:g} s")
