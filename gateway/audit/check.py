@@ -102,7 +102,8 @@ class Check:
     _good: int = 0
     _last: int = 0
     _erased: int = 0
-    _suspect: list[tuple[bytes, bytes]] = field(default_factory=list)
+    _suspect: list[bytes] = field(default_factory=list)
+    _sealed_there: tuple[bytes, bytes] = (b"", b"")
     _suspect_at: int = 0
 
     def __post_init__(self) -> None:
@@ -119,8 +120,9 @@ class Check:
         return self.head.size if self.head else 0
 
     def names(self, count: int) -> list[Name]:
-        """The stored tiles that the next page of `count` records is compared with."""
-        return self._names(min(self.size + count, self.sealed))
+        """The stored tiles that the next page of `count` records is compared with, and the one
+        that holds the hash after it."""
+        return self._names(min(self.size + count + 1, self.sealed))
 
     def kept_names(self, count: int) -> list[Name]:
         """The tiles of the kept export that the next page is compared with."""
@@ -168,16 +170,15 @@ class Check:
 
     def _compare_leaf(self, leaf: bytes, tiles: Mapping[Name, bytes], sealed: int) -> None:
         """Remembers the first leaf that differs from the stored tiles, and the one after it."""
-        if self.size >= sealed:
-            if len(self._suspect) == 1:
-                self._suspect.append((leaf, b""))
+        if len(self._suspect) == 1:
+            self._suspect.append(leaf)
+        if self._suspect or self.size >= sealed:
             return
         stored = _leaf_in(tiles, self.size)
-        if self._suspect and len(self._suspect) < 2:
-            self._suspect.append((leaf, stored))
-        elif not self._suspect and stored != leaf:
+        if stored != leaf:
+            self._suspect.append(leaf)
             self._suspect_at = self.size
-            self._suspect.append((leaf, stored))
+            self._sealed_there = (stored, _leaf_in(tiles, self.size + 1))
 
     def _compare_kept(self, leaf: bytes, kept_tiles: Mapping[Name, bytes]) -> None:
         if self.size < self.exported and _leaf_in(kept_tiles, self.size) != leaf:
@@ -244,7 +245,8 @@ class Check:
     def _judge(self) -> Finding:
         """Names what happened where records and stored hashes part."""
         at = self._suspect_at
-        (leaf, stored), (next_leaf, next_stored) = (*self._suspect, (b"", b""))[:2]
+        leaf, next_leaf = (*self._suspect, b"")[:2]
+        stored, next_stored = self._sealed_there
         if self.head and self._good >= self.head.size:
             text = f"The stored hash of record {at} is damaged; the record is what was signed."
             return Finding(Fault.HASHES, at, at + 1, text)
@@ -298,7 +300,8 @@ def _feed(
 
 
 def _place(finding: Finding) -> tuple[int, int]:
-    return finding.index, finding.until
+    """What comes first: a record that is named goes before a stretch that holds it."""
+    return finding.until, finding.index
 
 
 def _leaf_in(tiles: Mapping[Name, bytes], index: int) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.audit import merkle, records
-from gateway.audit.records import FIELDS, differing, erase, entry_size, seal, verify_opening
+from gateway.audit.records import FIELDS, differing, entry_size, erase, seal, verify_opening
 from gateway.errors import InvalidArgument, LogDamaged
 from gateway.model import Event, ReadBatch
 
