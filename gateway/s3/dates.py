@@ -39,6 +39,15 @@ def parse_amz_date(text: str) -> int | None:
         return None
 
 
+def parse_iso_date(text: str) -> int | None:
+    """Whole seconds, or None if the text is no ISO 8601 date; one without a zone is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
 def parse_http_date(text: str) -> int | None:
     """Seconds, or None if the text is none of RFC 9110's three date forms."""
     try:

@@ -57,6 +57,7 @@ class Credential(Protocol):
 
 
 C = TypeVar("C", bound=Credential)
+C_co = TypeVar("C_co", bound=Credential, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Endpoint:
     prefix: str = ""
 
 
-class Verified(NamedTuple, Generic[C]):
+class Verified(NamedTuple, Generic[C_co]):
     """A proved signature, and what the body's own proof builds on.
 
     `content_sha256` is the claimed hash (hex) where `payload` is HASHED. `signature` is the seed
@@ -81,7 +82,7 @@ class Verified(NamedTuple, Generic[C]):
     """
 
     access_key: str
-    credential: C
+    credential: C_co
     payload: Payload
     content_sha256: str
     presigned: bool

@@ -1,0 +1,333 @@
+"""S3's XML answers, from the values in `gateway.s3.documents`.
+
+Joined from strings: a listing of 1,000 keys is the gateway's hottest document. Each value passes
+`_text` (or `_name`), so nothing stored can break out of its element.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from urllib.parse import quote
+
+from gateway.s3 import documents as docs
+from gateway.s3.dates import iso_date
+from gateway.s3.errors import Rendered
+
+CONTENT_TYPE = "application/xml"
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+STORAGE_CLASS = "STANDARD"
+
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+# What XML 1.0 can't hold becomes U+FFFD; line ends would be normalised, so they are escaped.
+_UNSAFE = re.compile(
+    "[^\x20\x21\x23-\x25\x27-\x3b\x3d\x3f-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
+_ESCAPES: Mapping[str, str] = MappingProxyType(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        '"': "&quot;",
+        "\t": "&#9;",
+        "\n": "&#10;",
+        "\r": "&#13;",
+    }
+)
+
+
+def _text(value: str) -> str:
+    if _UNSAFE.search(value) is None:
+        return value
+    return _UNSAFE.sub(lambda found: _ESCAPES.get(found[0], "\ufffd"), value)
+
+
+def _name(value: str, url: bool) -> str:
+    """A key or a part of one. A blank becomes `%20`, which every decoder takes."""
+    return quote(value, safe="/") if url else _text(value)
+
+
+def _tag(name: str, value: str | int) -> str:
+    return f"<{name}>{_text(str(value))}</{name}>"
+
+
+def _optional(name: str, value: str | None) -> str:
+    return _tag(name, value) if value else ""
+
+
+def _etag(value: str) -> str:
+    return f"<ETag>&quot;{_text(value)}&quot;</ETag>"
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _document(root: str, *pieces: str) -> bytes:
+    body = "".join(pieces)
+    return f'{_DECLARATION}<{root} xmlns="{NAMESPACE}">{body}</{root}>'.encode()
+
+
+def _owner(owner: docs.Owner | None, tag: str = "Owner") -> str:
+    if owner is None:
+        return ""
+    return f"<{tag}>{_tag('ID', owner.id)}{_tag('DisplayName', owner.name)}</{tag}>"
+
+
+def _checksum_kind(algorithm: str, kind: str) -> str:
+    upper = algorithm.upper()
+    return _optional("ChecksumAlgorithm", upper) + _optional("ChecksumType", kind)
+
+
+def _checksums(checksums: Mapping[str, str]) -> str:
+    return "".join(_tag(f"Checksum{name.upper()}", value) for name, value in checksums.items())
+
+
+def _prefixes(prefixes: Iterable[str], url: bool) -> str:
+    return "".join(
+        f"<CommonPrefixes><Prefix>{_name(prefix, url)}</Prefix></CommonPrefixes>"
+        for prefix in prefixes
+    )
+
+
+def error(rendered: Rendered, resource: str, request_id: str, host_id: str) -> bytes:
+    """An error's body; alone among S3's documents it has no namespace."""
+    fields = "".join(_tag(name, value) for name, value in rendered.fields.items())
+    return (
+        f"{_DECLARATION}<Error>{_tag('Code', rendered.code)}{_tag('Message', rendered.message)}"
+        f"{fields}{_tag('Resource', resource)}{_tag('RequestId', request_id)}"
+        f"{_tag('HostId', host_id)}</Error>"
+    ).encode()
+
+
+def bucket_list(found: docs.BucketList) -> bytes:
+    buckets = "".join(
+        f"<Bucket>{_tag('Name', bucket.name)}{_tag('CreationDate', iso_date(bucket.created))}"
+        f"{_optional('BucketRegion', bucket.region)}</Bucket>"
+        for bucket in found.buckets
+    )
+    return _document(
+        "ListAllMyBucketsResult",
+        _owner(found.owner),
+        f"<Buckets>{buckets}</Buckets>",
+        _optional("Prefix", found.prefix),
+        _optional("ContinuationToken", found.next_token),
+    )
+
+
+def _objects(objects: Iterable[docs.ListedObject], url: bool) -> str:
+    return "".join(
+        [
+            f"<Contents><Key>{_name(o.key, url)}</Key>"
+            f"<LastModified>{iso_date(o.modified)}</LastModified>{_etag(o.etag)}"
+            f"{_checksum_kind(o.checksum_algorithm, o.checksum_type)}"
+            f"<Size>{o.size}</Size>{_owner(o.owner)}"
+            f"<StorageClass>{STORAGE_CLASS}</StorageClass></Contents>"
+            for o in objects
+        ]
+    )
+
+
+def _list_head(found: docs.ObjectList | docs.ObjectListV2 | docs.VersionList) -> str:
+    delimiter = _name(found.delimiter, found.url)
+    return (
+        f"{_tag('Name', found.bucket)}<Prefix>{_name(found.prefix, found.url)}</Prefix>"
+        f"{f'<Delimiter>{delimiter}</Delimiter>' if delimiter else ''}"
+        f"<MaxKeys>{found.max_keys}</MaxKeys>"
+        f"{'<EncodingType>url</EncodingType>' if found.url else ''}"
+        f"<IsTruncated>{_bool(found.truncated)}</IsTruncated>"
+    )
+
+
+def object_list(found: docs.ObjectList) -> bytes:
+    shows_next = found.truncated and found.delimiter and found.next_marker
+    following = f"<NextMarker>{_name(found.next_marker, found.url)}</NextMarker>"
+    return _document(
+        "ListBucketResult",
+        _list_head(found),
+        f"<Marker>{_name(found.marker, found.url)}</Marker>",
+        following if shows_next else "",
+        _objects(found.objects, found.url),
+        _prefixes(found.prefixes, found.url),
+    )
+
+
+def object_list_v2(found: docs.ObjectListV2) -> bytes:
+    start = found.start_after
+    return _document(
+        "ListBucketResult",
+        _list_head(found),
+        f"<KeyCount>{len(found.objects) + len(found.prefixes)}</KeyCount>",
+        "" if found.token is None else _tag("ContinuationToken", found.token),
+        _optional("NextContinuationToken", found.next_token if found.truncated else ""),
+        "" if start is None else f"<StartAfter>{_name(start, found.url)}</StartAfter>",
+        _objects(found.objects, found.url),
+        _prefixes(found.prefixes, found.url),
+    )
+
+
+def _version(v: docs.ListedVersion, url: bool) -> str:
+    tag = "DeleteMarker" if v.marker else "Version"
+    content = ""
+    if not v.marker:
+        content = (
+            f"{_etag(v.etag)}{_checksum_kind(v.checksum_algorithm, v.checksum_type)}"
+            f"<Size>{v.size}</Size><StorageClass>{STORAGE_CLASS}</StorageClass>"
+        )
+    return (
+        f"<{tag}><Key>{_name(v.key, url)}</Key>{_tag('VersionId', v.version_id)}"
+        f"<IsLatest>{_bool(v.latest)}</IsLatest>"
+        f"<LastModified>{iso_date(v.modified)}</LastModified>{content}{_owner(v.owner)}</{tag}>"
+    )
+
+
+def version_list(found: docs.VersionList) -> bytes:
+    following = (
+        f"<NextKeyMarker>{_name(found.next_key_marker, found.url)}</NextKeyMarker>"
+        f"{_tag('NextVersionIdMarker', found.next_version_id_marker)}"
+    )
+    return _document(
+        "ListVersionsResult",
+        _list_head(found),
+        f"<KeyMarker>{_name(found.key_marker, found.url)}</KeyMarker>",
+        _tag("VersionIdMarker", found.version_id_marker),
+        following if found.truncated else "",
+        "".join([_version(version, found.url) for version in found.versions]),
+        _prefixes(found.prefixes, found.url),
+    )
+
+
+def _copied(root: str, result: docs.CopyResult) -> bytes:
+    return _document(
+        root,
+        _tag("LastModified", iso_date(result.modified)),
+        _etag(result.etag),
+        _optional("ChecksumType", result.checksum_type),
+        _checksums(result.checksums),
+    )
+
+
+def copied_object(result: docs.CopyResult) -> bytes:
+    return _copied("CopyObjectResult", result)
+
+
+def copied_part(result: docs.CopyResult) -> bytes:
+    return _copied("CopyPartResult", result)
+
+
+def initiated_upload(bucket: str, key: str, upload_id: str) -> bytes:
+    return _document(
+        "InitiateMultipartUploadResult",
+        _tag("Bucket", bucket),
+        _tag("Key", key),
+        _tag("UploadId", upload_id),
+    )
+
+
+def completed_upload(done: docs.CompletedUpload) -> bytes:
+    return _document(
+        "CompleteMultipartUploadResult",
+        _tag("Location", done.location),
+        _tag("Bucket", done.bucket),
+        _tag("Key", done.key),
+        _etag(done.etag),
+        _checksums(done.checksums),
+        _optional("ChecksumType", done.checksum_type),
+    )
+
+
+def _part(part: docs.ListedPart) -> str:
+    return (
+        f"<Part><PartNumber>{part.number}</PartNumber>"
+        f"<LastModified>{iso_date(part.modified)}</LastModified>{_etag(part.etag)}"
+        f"<Size>{part.size}</Size>{_checksums(part.checksums)}</Part>"
+    )
+
+
+def part_list(found: docs.PartList) -> bytes:
+    return _document(
+        "ListPartsResult",
+        _tag("Bucket", found.bucket),
+        f"<Key>{_name(found.key, found.url)}</Key>",
+        _tag("UploadId", found.upload_id),
+        _owner(found.initiator, "Initiator"),
+        _owner(found.owner),
+        _tag("StorageClass", STORAGE_CLASS),
+        _tag("PartNumberMarker", found.marker),
+        _tag("NextPartNumberMarker", found.next_marker),
+        _tag("MaxParts", found.max_parts),
+        "<EncodingType>url</EncodingType>" if found.url else "",
+        _tag("IsTruncated", _bool(found.truncated)),
+        _checksum_kind(found.checksum_algorithm, found.checksum_type),
+        "".join(map(_part, found.parts)),
+    )
+
+
+def _upload(upload: docs.ListedUpload, url: bool) -> str:
+    return (
+        f"<Upload><Key>{_name(upload.key, url)}</Key>{_tag('UploadId', upload.upload_id)}"
+        f"{_owner(upload.initiator, 'Initiator')}{_owner(upload.owner)}"
+        f"{_tag('StorageClass', STORAGE_CLASS)}{_tag('Initiated', iso_date(upload.initiated))}"
+        f"{_checksum_kind(upload.checksum_algorithm, upload.checksum_type)}</Upload>"
+    )
+
+
+def upload_list(found: docs.UploadList) -> bytes:
+    url = found.url
+    following = (
+        f"<NextKeyMarker>{_name(found.next_key_marker, url)}</NextKeyMarker>"
+        f"{_tag('NextUploadIdMarker', found.next_upload_id_marker)}"
+    )
+    return _document(
+        "ListMultipartUploadsResult",
+        _tag("Bucket", found.bucket),
+        f"<KeyMarker>{_name(found.key_marker, url)}</KeyMarker>",
+        _tag("UploadIdMarker", found.upload_id_marker),
+        following if found.truncated else "",
+        f"<Prefix>{_name(found.prefix, url)}</Prefix>",
+        f"<Delimiter>{_name(found.delimiter, url)}</Delimiter>" if found.delimiter else "",
+        _tag("MaxUploads", found.max_uploads),
+        "<EncodingType>url</EncodingType>" if url else "",
+        _tag("IsTruncated", _bool(found.truncated)),
+        "".join(_upload(upload, url) for upload in found.uploads),
+        _prefixes(found.prefixes, url),
+    )
+
+
+def _deleted(done: docs.Deleted) -> str:
+    return (
+        f"<Deleted>{_tag('Key', done.key)}{_optional('VersionId', done.version_id)}"
+        f"{'<DeleteMarker>true</DeleteMarker>' if done.marker else ''}"
+        f"{_optional('DeleteMarkerVersionId', done.marker_id)}</Deleted>"
+    )
+
+
+def _not_deleted(failed: docs.NotDeleted) -> str:
+    return (
+        f"<Error>{_tag('Key', failed.key)}{_optional('VersionId', failed.version_id)}"
+        f"{_tag('Code', failed.code)}{_tag('Message', failed.message)}</Error>"
+    )
+
+
+def delete_result(result: docs.DeleteResult) -> bytes:
+    return _document(
+        "DeleteResult",
+        "" if result.quiet else "".join(map(_deleted, result.deleted)),
+        "".join(map(_not_deleted, result.errors)),
+    )
+
+
+def location(region: str) -> bytes:
+    """us-east-1 is spelled as an empty element, as S3 does."""
+    return _document("LocationConstraint", "" if region == "us-east-1" else _text(region))
+
+
+def versioning(status: str) -> bytes:
+    """`status` is Enabled, Suspended or "" (never set)."""
+    return _document("VersioningConfiguration", _optional("Status", status))
+
+
+def tagging(tags: Sequence[tuple[str, str]]) -> bytes:
+    found = "".join(f"<Tag>{_tag('Key', key)}{_tag('Value', value)}</Tag>" for key, value in tags)
+    return _document("Tagging", f"<TagSet>{found}</TagSet>")
