@@ -1,0 +1,345 @@
+"""The operator's file, gateway.yaml, as one immutable value; every mistake has its place."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from gateway import errors
+from gateway.errors import BadInput, ConfigError, DocumentErrors
+from gateway.model import OBJECT_BYTES_MAX, PART_BYTES_MIN, PART_NUMBER_MAX
+from gateway.policy.complaints import parsed, place
+from gateway.policy.nodes import Tree
+from gateway.policy.nodes import read as read_yaml
+from gateway.policy.problems import Problem
+from gateway.policy.schema import Entry
+from gateway.policy.values import Duration, Reference, Size, Text, YesNo, mistake
+
+FILE_BYTES_MAX = 1024**2
+SQLITE = "sqlite:///"
+DAY_SECONDS = 86_400
+
+# --- single values -----------------------------------------------------------------------------
+
+
+def host_and_port(text: str) -> str:
+    """HOST:PORT, an IPv6 host in brackets; port 0 takes any free one."""
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})", text)
+    if not match or int(match[2]) > 65535:
+        raise mistake(f"`{text}` is no address; expected HOST:PORT like 127.0.0.1:9000")
+    return text
+
+
+def catalog_url(text: str) -> str:
+    if text.startswith("postgresql:"):
+        raise mistake("a catalog in PostgreSQL is not built yet; expected sqlite:///PATH")
+    if not text.startswith(SQLITE) or text == SQLITE:
+        raise mistake(f"`{text}` is no catalog; expected sqlite:///PATH, four slashes if absolute")
+    return text
+
+
+def door(value: Any) -> Any:
+    """The short way to write a door without TLS."""
+    return {"address": value} if isinstance(value, str) else value
+
+
+def not_built(what: str) -> BeforeValidator:
+    def refuse(value: Any) -> None:
+        raise mistake(f"{what} is not built yet; leave it out")
+
+    return BeforeValidator(refuse)
+
+
+def watch(value: Any) -> Any:
+    if value == "command":
+        raise mistake("`command` needs `policy apply`, which is not built yet; expected watch")
+    return value
+
+
+def url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+", text.rstrip("/")):
+        raise mistake(f"`{text}` is no origin; expected one like https://files.example.com")
+    return text.rstrip("/")
+
+
+def host_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", text):
+        raise mistake(f"`{text}` is no host name; expected one like s3.example.com, in lower case")
+    return text
+
+
+def network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise mistake(f"`{text}` is no network: {error}; expected one like 10.0.0.0/8") from error
+
+
+def at_least(low: int, high: int) -> AfterValidator:
+    def check(value: int) -> int:
+        if not low <= value <= high:
+            raise mistake(f"`{value}` is out of range; expected {low} to {high}")
+        return value
+
+    return AfterValidator(check)
+
+
+# --- the file's shape --------------------------------------------------------------------------
+
+
+class TlsEntry(Entry):
+    cert: Text = Field(description="The certificate chain, a PEM file.")
+    key: Text = Field(description="Its private key, a PEM file.")
+
+
+class DoorEntry(Entry):
+    address: Annotated[str, AfterValidator(host_and_port)] = Field(description="HOST:PORT.")
+    tls: TlsEntry | None = Field(default=None, description="Without it the door speaks plain HTTP.")
+
+
+Door = Annotated[DoorEntry, BeforeValidator(door)]
+
+
+class ListenEntry(Entry):
+    s3: Door | None = Field(default=None, description="The S3 door; without it, it stays shut.")
+    admin: Door | None = Field(
+        default=None, description="Health in detail and metrics; no keys asked."
+    )
+    sftp: Annotated[None, not_built("the sFTP door")] = None
+
+
+class AuditEntry(Entry):
+    keep: Duration = Field(
+        default=400 * DAY_SECONDS, description="How long the values of reads are kept."
+    )
+    reads: YesNo = Field(default=True, description="Whether reads and listings are recorded.")
+
+
+class LimitsEntry(Entry):
+    body: Annotated[Size, at_least(1, OBJECT_BYTES_MAX)] = Field(
+        default=OBJECT_BYTES_MAX, description="Bytes of one object."
+    )
+    header: Annotated[Size, at_least(1024, 1024**2)] = Field(
+        default=16 * 1024, description="Bytes of the request line, and of any one header."
+    )
+    xml: Annotated[Size, at_least(1024, 16 * 1024**2)] = Field(
+        default=2 * 1024**2, description="Bytes of an XML request body."
+    )
+    requests: Annotated[int, at_least(1, 100_000)] = Field(
+        default=1024, description="Requests at once; beyond them 503 SlowDown."
+    )
+    connections: Annotated[int, at_least(1, 1_000_000)] = Field(
+        default=10_000, description="Open connections; beyond them new ones are closed."
+    )
+    part: Annotated[Size, at_least(1, 1024**3)] = Field(
+        default=PART_BYTES_MIN, description="Least bytes of a part, the last one excepted."
+    )
+    parts: Annotated[int, at_least(1, PART_NUMBER_MAX)] = Field(
+        default=PART_NUMBER_MAX, description="Parts of one upload."
+    )
+    head: Duration = Field(
+        default=10, description="Time within which a request's head must arrive."
+    )
+    idle: Duration = Field(default=75, description="Time that a connection may be idle.")
+    stop: Duration = Field(default=30, description="Time that running requests get when it stops.")
+
+
+class LogEntry(Entry):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    requests: YesNo = Field(default=False, description="A line for each request.")
+
+
+class GatewayFile(Entry):
+    """gateway.yaml: how one gateway runs. Every field has a default."""
+
+    listen: ListenEntry = Field(
+        default=ListenEntry(
+            s3=DoorEntry(address="127.0.0.1:9000"), admin=DoorEntry(address="127.0.0.1:9001")
+        ),
+        description="The doors; one left out stays shut.",
+    )
+    catalog: Annotated[str, AfterValidator(catalog_url)] = Field(
+        default="sqlite:///data/catalog.db", description="What is true: the one thing to back up."
+    )
+    state: Text = Field(default="data", description="Staging and the control socket; can be lost.")
+    seal_key: Reference = Field(
+        default="file:data/seal.key", description="Seals secrets in the catalog; made if absent."
+    )
+    policies: Text = Field(
+        default="policies", description="The folder that the parties' staff edit."
+    )
+    apply: Annotated[Literal["watch"], BeforeValidator(watch)] = Field(
+        default="watch", description="An edit is in force within 2 s."
+    )
+    audit: AuditEntry = Field(default=AuditEntry(), description="The log of reads.")
+    region: Text = Field(default="us-east-1", description="The region that clients sign for.")
+    domain: Annotated[str, AfterValidator(host_name)] | None = Field(
+        default=None,
+        description="Virtual-hosted addressing below this name; absent: path style alone.",
+    )
+    external_url: Annotated[str, AfterValidator(url)] | None = Field(
+        default=None, description="What clients sign for, behind a reverse proxy."
+    )
+    trusted_proxies: Annotated[
+        list[Annotated[str, AfterValidator(network)]], Field(max_length=100)
+    ] = Field(default=[], description="Networks whose X-Forwarded-For is believed.")
+    limits: LimitsEntry = Field(default=LimitsEntry(), description="What one client may take.")
+    log: LogEntry = Field(default=LogEntry(), description="What goes to stderr.")
+
+
+# --- the value ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    host: str
+    port: int
+    cert: Path | None = None
+    key: Path | None = None
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.cert else 'http'}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What gateway.yaml says; all paths absolute. `seal_key` stays a reference, and relative to
+    `folder`. Durations in seconds, sizes in bytes."""
+
+    file: Path
+    listen: Mapping[str, Listen]
+    catalog: Path
+    state: Path
+    seal_key: str
+    policies: Path
+    region: str
+    domain: str
+    external_url: str
+    trusted_proxies: tuple[str, ...]
+    audit: AuditEntry
+    limits: LimitsEntry
+    log: LogEntry
+
+    @property
+    def folder(self) -> Path:
+        return self.file.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says instead of the file. Its paths count from the working folder."""
+
+    catalog: str = ""
+    state: str = ""
+    listen: Sequence[str] = ()  # DOOR=HOST:PORT
+
+
+def read(file: Path, overrides: Overrides | None = None) -> Config:
+    """DocumentErrors with every mistake and its place; BadInput for one on the command line."""
+    name = str(file)
+    tree = read_yaml(name, _text(file))
+    entry, problems = parsed(name, tree, GatewayFile)
+    if entry is None:
+        raise _refused(problems)
+    config = _config(file.absolute(), entry)
+    absent = tuple(_absent(name, tree, config))
+    if absent:
+        raise _refused(absent)
+    return _overridden(config, overrides or Overrides())
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigError(f"{file}: can't be read: {error.strerror}") from error
+    if len(raw) > FILE_BYTES_MAX:
+        raise ConfigError(f"{file}: larger than {FILE_BYTES_MAX} bytes")
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _refused(problems: Sequence[Problem]) -> DocumentErrors:
+    return DocumentErrors([errors.Problem(p.file, p.line, p.column, p.text) for p in problems])
+
+
+def _config(file: Path, entry: GatewayFile) -> Config:
+    folder = file.parent
+    doors = {"s3": entry.listen.s3, "admin": entry.listen.admin}
+    return Config(
+        file=file,
+        listen=MappingProxyType(
+            {name: _listen(door, folder) for name, door in doors.items() if door is not None}
+        ),
+        catalog=_path(folder, entry.catalog.removeprefix(SQLITE)),
+        state=_path(folder, entry.state),
+        seal_key=entry.seal_key,
+        policies=_path(folder, entry.policies),
+        region=entry.region,
+        domain=entry.domain or "",
+        external_url=entry.external_url or "",
+        trusted_proxies=tuple(entry.trusted_proxies),
+        audit=entry.audit,
+        limits=entry.limits,
+        log=entry.log,
+    )
+
+
+def _listen(door: DoorEntry, folder: Path) -> Listen:
+    host, _, port = door.address.rpartition(":")
+    listen = Listen(host.strip("[]"), int(port))
+    if door.tls is None:
+        return listen
+    return replace(listen, cert=_path(folder, door.tls.cert), key=_path(folder, door.tls.key))
+
+
+def _path(folder: Path, text: str) -> Path:
+    return Path(os.path.normpath(folder / text))
+
+
+def _absent(name: str, tree: Tree, config: Config) -> Iterator[Problem]:
+    """What the file names and the disk lacks."""
+    if not config.policies.is_dir():
+        text = f"there is no folder {config.policies}"
+        yield Problem(name, *place(tree, ("policies",)), text)
+    for door, listen in config.listen.items():
+        for field, path in (("cert", listen.cert), ("key", listen.key)):
+            if path is not None and not path.is_file():
+                where = place(tree, ("listen", door, "tls", field))
+                yield Problem(name, *where, f"there is no file {path}")
+
+
+def _overridden(config: Config, given: Overrides) -> Config:
+    here = Path.cwd()
+    if given.catalog:
+        url_of_it = _checked(catalog_url, given.catalog)
+        config = replace(config, catalog=_path(here, url_of_it.removeprefix(SQLITE)))
+    if given.state:
+        config = replace(config, state=_path(here, given.state))
+    listen = dict(config.listen)
+    for text in given.listen:
+        name, equals, where = text.partition("=")
+        if name not in ("s3", "admin") or not equals:
+            raise BadInput(f"--listen {text}: expected s3=HOST:PORT or admin=HOST:PORT")
+        door_there = listen.get(name)
+        made = _listen(DoorEntry(address=_checked(host_and_port, where)), config.folder)
+        tls = (door_there.cert, door_there.key) if door_there else (None, None)
+        listen[name] = replace(made, cert=tls[0], key=tls[1])
+    return replace(config, listen=MappingProxyType(listen))
+
+
+def _checked(check: Callable[[str], str], text: str) -> str:
+    try:
+        return check(text)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
