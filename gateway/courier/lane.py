@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.catalog import Claim, Lane, Outbox, Outcome
-from gateway.courier.backoff import BROKEN, SECOND, Breaker, Draw, Side
+from gateway.courier.backoff import BROKEN, SECOND, Breaker, Draw, Side, expired
 from gateway.courier.delivery import Attempts, Result, failure
 from gateway.courier.ending import Observe, event, observed, outcome
 from gateway.errors import CatalogUnavailable, StoreUnavailable
@@ -161,6 +161,8 @@ class LaneWorker:
                 result = await self._attempt(claim)
                 self._learn(result, self._desk.clock())
             await self._settle(claim, result, began)
+            if self.breaker.open and claim.delivery.id in self._probes:
+                await self._park_overdue(result)
         except CatalogUnavailable as error:
             # the row stays as it is; its lease lapses, and the next attempt finds the copy
             log.warning("a delivery could not be settled: %s", error.message)
@@ -182,6 +184,19 @@ class LaneWorker:
             # nobody's fault that the table knows: it must not stop the other deliveries
             log.exception("a delivery failed in a way that nobody foresaw")
             return Result(DeliveryState.PENDING, verdict=BROKEN, error=repr(error))
+
+    async def _park_overdue(self, result: Result) -> None:
+        """The probe failed. What has waited behind it for a day is parked by the same verdict,
+        without an attempt of its own: people must see all of it, not one row a probe."""
+        found = HELD_MAX
+        while found == HELD_MAX and not self._stopping:
+            now = self._desk.clock()
+            claims = await self._claim(HELD_MAX, now)
+            old = [claim for claim in claims if expired(claim.delivery.promised, now)]
+            young = [claim for claim in claims if claim not in old]
+            await asyncio.gather(*(self._release(claim) for claim in young))
+            await asyncio.gather(*(self._settle(claim, result, now) for claim in old))
+            found = len(old)
 
     def _learn(self, result: Result, now: int) -> None:
         if result.verdict is not None and result.verdict.lane:
