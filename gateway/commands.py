@@ -17,7 +17,7 @@ from gateway.catalog import Catalog, SealedKey
 from gateway.control import Action, Progress
 from gateway.errors import BadInput, NotFound
 from gateway.identity import Random, Seal, new_key, seal_secret
-from gateway.model import Event
+from gateway.keys import key_event
 from gateway.policy.mesh import Mesh
 
 IDS_MAX = 10_000
@@ -62,7 +62,7 @@ class Commands:
         access_id, secret = new_key(self.random)
         now = self.clock()
         sealed = seal_secret(self.seal, party, name, access_id, secret)
-        event = _key_event(now, party, name, access_id, "created")
+        event = key_event(now, party, name, access_id, "created")
         await self.catalog.add_key(SealedKey(access_id, party, name, sealed, now), event)
         await self.keys_changed()
         return {
@@ -87,7 +87,7 @@ class Commands:
             raise NotFound(f"no open key {wanted or ''} of {party} {name} in the catalog")
         now = self.clock()
         for key in found:
-            event = _key_event(now, party, name, key.id, "revoked")
+            event = key_event(now, party, name, key.id, "revoked")
             await self.catalog.revoke_key(key.id, now, event)
         await self.keys_changed()
         return {"revoked": [key.id for key in found]}
@@ -119,10 +119,3 @@ def _text(arguments: Arguments, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise BadInput(f"{name} is missing")
     return value
-
-
-def _key_event(now: int, party: str, principal: str, access_id: str, outcome: str) -> Event:
-    detail = MappingProxyType({"key": access_id})
-    return Event(
-        "key", now, party, principal, "cli", outcome=outcome, detail=detail, readers=(party,)
-    )
