@@ -266,7 +266,26 @@ def test_a_copy_overwritten_before_it_was_read_back_is_theirs(world: World) -> N
     assert world.content() == b"theirs"
 
 
+def test_the_same_bytes_by_another_hand_are_no_copy_of_ours(world: World) -> None:
+    world.inbox.before["read_copy"] = [lambda: world.store.put(TARGET, DATA)]
+    assert code(world.attempt(world.version(DATA))) == "DstObjectOccupied"
+
+
+def test_a_target_without_end_is_not_read_for_ever(world: World) -> None:
+    world.placed(version_of(DATA), DATA)
+    read: list[bytes] = []
+    world.inbox.read_copy = lambda *_, **__: endless(read)  # type: ignore[method-assign]
+    assert code(world.attempt(world.version(DATA))) == "DstObjectOccupied"
+    assert len(read) == 2
+
+
 # --- sources -----------------------------------------------------------------------------------
+
+
+async def endless(read: list[bytes]) -> Chunks:
+    while len(read) < 1000:
+        read.append(DATA)
+        yield DATA
 
 
 async def broken(error: CrossdockError) -> Chunks:
@@ -296,6 +315,14 @@ def test_d3_short_source_is_error_and_never_a_copy(
     assert code(world.attempt(version)) == expected
     assert world.empty()
     assert world.inbox.calls == ["examine", "deliver"]
+
+
+def test_a_source_without_end_is_not_read_for_ever(world: World) -> None:
+    version = world.version(DATA)
+    read: list[bytes] = []
+    world.sources[version.id] = lambda: endless(read)
+    assert code(world.attempt(version)) == "SrcObjectIncomplete"
+    assert len(read) == 2
 
 
 def test_a_source_of_other_bytes_is_never_a_copy(world: World) -> None:
