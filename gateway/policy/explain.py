@@ -67,6 +67,7 @@ class Answer:
 
     revision: str
     reason: Reason
+    member: bool
     share: Share | None = None
 
 
@@ -99,21 +100,30 @@ def read(
     findings = [*_author_rules(question, theirs, share), *accepts]
     known = tuple(finding for finding in findings if question.may_know(finding.rule))
     mode = Mode.OWN if reason.allowed and question.party == author else None
-    text = reason.text if reason.allowed else _refusal(question, findings)
+    text = _permission(question, reason) if reason.allowed else _refusal(question, answer, findings)
     return Explanation(reason.allowed, text, share.mode if share else mode, revision, known)
 
 
-def _refusal(question: Question, findings: Iterable[Finding]) -> str:
+def _permission(question: Question, reason: Reason) -> str:
+    """`reason.text` speaks of the recipient's file, which is none of the author's business."""
+    if question.asker in (OPERATOR, question.party):
+        return reason.text
+    return f"sent by {reason.rule}"
+
+
+def _refusal(question: Question, answer: Answer, findings: Iterable[Finding]) -> str:
     """The rule that stands in the way, if the asker may know it."""
+    if question.by_operator and not answer.member:
+        return f"{question.party} is not a member of {question.bucket}"
     barrier = next((f for f in findings if f.outcome == "forbids"), None)
     if barrier and question.may_know(barrier.rule):
         return f"forbidden by {barrier.rule}"
     offers = [f for f in findings if f.outcome == "offers"]
-    author, party, bucket = question.facts.author, question.party, question.bucket
+    author, party = question.facts.author, question.party
     if not offers and question.asker in (OPERATOR, author):
         return f"no rule of {author} sends this to {party}"
     if question.by_operator:
-        return f"offered by {offers[0].rule}, but not accepted by {party}, or not in {bucket}"
+        return f"offered by {offers[0].rule}, but no rule of {party} accepts it"
     return HIDDEN
 
 

@@ -260,12 +260,13 @@ class Policy:
         grants = self.grants(bucket)
         if verb == "write":
             reason = self.may_write(Principal(party, party), facts.ref, bucket)
-            return written(question, Answer(self.revision, reason), grants.rules.get(party))
+            answer = Answer(self.revision, reason, party in grants.members)
+            return written(question, answer, grants.rules.get(party))
         share = next((s for s in self.decide(facts, bucket).shares if s.party == party), None)
         reason = self.sees(party, facts, bucket)
         return read(
             question,
-            Answer(self.revision, reason, share),
+            Answer(self.revision, reason, party in grants.members, share),
             [*self.rules.sends.get(facts.author, ()), *self.rules.forbids.get(facts.author, ())],
             [accept for accept in self.rules.accepts if accept.party == party],
         )

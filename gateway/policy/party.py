@@ -1,0 +1,295 @@
+"""One party's file: what is wrong with it, by itself and beside the topology; its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from gateway.model import RESERVED_PREFIX, Mode, Rule
+from gateway.policy import targets
+from gateway.policy.clauses import EVERYONE, Accept, Forbid, Send, When
+from gateway.policy.complaints import parsed, place, suggestion
+from gateway.policy.nodes import Path, Tree, read
+from gateway.policy.patterns import compiled, intersect, tokens
+from gateway.policy.problems import Problem
+from gateway.policy.schema import (
+    AcceptEntry,
+    ForbidEntry,
+    PartyFile,
+    RuleEntry,
+    SendEntry,
+    WhenEntry,
+)
+from gateway.policy.topology import Topology
+
+AnyEntry = SendEntry | ForbidEntry | AcceptEntry
+
+
+@dataclass(frozen=True, slots=True)
+class PartyRules:
+    """One file's content, compiled. `found` and `tree` serve the checks beside the topology."""
+
+    file: str
+    party: str
+    found: PartyFile
+    tree: Tree
+    sends: tuple[Send, ...]
+    forbids: tuple[Forbid, ...]
+    accepts: tuple[Accept, ...]
+
+
+def party_rules(file: str, text: str) -> tuple[PartyRules | None, tuple[Problem, ...]]:
+    """The file's rules, or everything that is wrong with the file by itself."""
+    tree = read(file, text)
+    found, problems = parsed(file, tree, PartyFile)
+    if found is None:
+        return None, problems
+    problems = tuple(_alone(file, found, tree))
+    if problems:
+        return None, problems
+    compile_ = _Compiler(file, found, tree)
+    return (
+        PartyRules(
+            file,
+            found.party,
+            found,
+            tree,
+            tuple(compile_.send(i, entry) for i, entry in enumerate(found.sends)),
+            tuple(compile_.forbid(i, entry) for i, entry in enumerate(found.forbids)),
+            tuple(compile_.accept(i, entry) for i, entry in enumerate(found.accepts)),
+        ),
+        (),
+    )
+
+
+def _lists(found: PartyFile) -> tuple[tuple[str, Sequence[AnyEntry]], ...]:
+    return (("sends", found.sends), ("forbids", found.forbids), ("accepts", found.accepts))
+
+
+# --- by itself ---------------------------------------------------------------------------------
+
+
+def _alone(file: str, found: PartyFile, tree: Tree) -> Iterator[Problem]:
+    def problem(path: Path, text: str) -> Problem:
+        return Problem(file, *place(tree, path), text)
+
+    if file != f"{found.party}.yaml":
+        yield problem(("party",), f"the file of {found.party} must be named {found.party}.yaml")
+    ids: dict[str, int] = {}
+    for kind, entries in _lists(found):
+        for i, entry in enumerate(entries):
+            path: Path = (kind, i, "id")
+            if entry.id and entry.id in ids:
+                yield problem(path, f"the id `{entry.id}` is already on line {ids[entry.id]}")
+            elif entry.id:
+                ids[entry.id] = place(tree, path)[0]
+            yield from (problem((kind, i, *at), text) for at, text in _entry(entry))
+    yield from (problem(path, text) for path, text in _landings(found))
+
+
+def _entry(entry: AnyEntry) -> Iterator[tuple[Path, str]]:
+    """What is wrong with one rule whatever stands around it."""
+    for i, text in enumerate(entry.excepts):
+        if not any(intersect(tokens(text), tokens(keys)) for keys in entry.keys):
+            yield ("except", i), f"`{text}` can never match: none of the rule's keys is like that"
+        if text == "**" or set(entry.keys) == {text}:
+            yield ("except", i), f"`{text}` excepts every key, so the rule can never match"
+    if isinstance(entry, AcceptEntry):
+        return
+    limits = entry.when.size
+    if limits.max is not None and limits.max < limits.min:
+        yield ("when", "size"), "no size is at least `min` and at most `max`; this can never match"
+
+
+def _landings(found: PartyFile) -> Iterator[tuple[Path, str]]:
+    landings = [
+        (
+            i,
+            targets.Landing(
+                entry.into,
+                frozenset(entry.senders),
+                entry.bucket,
+                tuple(entry.keys),
+                spares_reserved=f"{RESERVED_PREFIX}**" in entry.excepts,
+            ),
+        )
+        for i, entry in enumerate(found.accepts)
+        if entry.into
+    ]
+    usable = []
+    for i, landing in landings:
+        if text := targets.mistake(landing):
+            yield ("accepts", i, "into"), text
+        else:
+            usable.append((i, landing))
+    for (i, first), (j, second) in combinations(usable, 2):
+        if targets.meet(first, second):
+            text = f"two files could meet in one target key: by this and by accepts number {i + 1}"
+            yield ("accepts", j, "into"), text
+
+
+# --- beside the topology -----------------------------------------------------------------------
+
+
+def beside(rules: PartyRules, topology: Topology) -> tuple[Problem, ...]:
+    """What the file says of parties, buckets and keys that the topology does not bear out."""
+    check = _Beside(rules, topology)
+    if rules.party not in topology.parties:
+        known = suggestion(rules.party, topology.parties)
+        text = f"unknown party `{rules.party}`; {known}"
+        return (check.problem(("party",), text),)
+    return tuple(check.problems())
+
+
+class _Beside:
+    def __init__(self, rules: PartyRules, topology: Topology) -> None:
+        self.rules = rules
+        self.party = rules.party
+        self.topology = topology
+
+    def problem(self, path: Path, text: str, *, key: bool = False) -> Problem:
+        return Problem(self.rules.file, *place(self.rules.tree, path, key=key), text)
+
+    def problems(self) -> Iterator[Problem]:
+        found = self.rules.found
+        for i, send in enumerate(found.sends):
+            yield from self._authored(("sends", i), send)
+            yield from self._recipients(("sends", i, "to"), send.bucket, send.to, on_key=True)
+        for i, forbid in enumerate(found.forbids):
+            if forbid.bucket:
+                yield from self._authored(("forbids", i), forbid)
+            yield from self._recipients(("forbids", i, "to"), "", forbid.to)
+        for i, accept in enumerate(found.accepts):
+            yield from self._accept(("accepts", i), accept)
+
+    def _authored(self, path: Path, entry: SendEntry | ForbidEntry) -> Iterator[Problem]:
+        grants = self.topology.grants.get(entry.bucket)
+        if grants is None:
+            yield from self._unknown_bucket(path, entry.bucket, [self.party])
+        elif self.party not in grants.members:
+            text = f"{self.party} is not a member of {entry.bucket}, so this can never match"
+            yield self.problem((*path, "bucket"), text)
+        else:
+            writes = grants.writes.get(self.party, ())
+            for i, keys in enumerate(entry.keys):
+                if not any(intersect(tokens(keys), tokens(grant)) for grant in writes):
+                    may = ", ".join(writes) or "nothing"
+                    text = f"`{keys}` can never match: in {entry.bucket} {self.party} writes {may}"
+                    yield self.problem((*path, "keys", i), text)
+
+    def _unknown_bucket(
+        self, path: Path, bucket: str, creators: Iterable[str]
+    ) -> Iterator[Problem]:
+        """A bucket may also be one that somebody creates, if the topology lets them."""
+        parties = self.topology.parties
+        patterns = [text for name in creators for text in parties[name].create_buckets]
+        if not any(compiled(text).matches(bucket) for text in patterns):
+            text = f"unknown bucket `{bucket}`; {suggestion(bucket, self.topology.buckets)}"
+            yield self.problem((*path, "bucket"), text)
+
+    def _recipients(
+        self, path: Path, bucket: str, names: Iterable[str], *, on_key: bool = False
+    ) -> Iterator[Problem]:
+        grants = self.topology.grants.get(bucket)
+        for i, name in enumerate(names):
+            at: Path = (*path, name if on_key else i)
+            if name == EVERYONE:
+                continue
+            if name not in self.topology.parties:
+                text = f"unknown party `{name}`; {suggestion(name, self.topology.parties)}"
+                yield self.problem(at, text, key=on_key)
+            elif name == self.party:
+                text = f"{name} is the party of this file; name others"
+                yield self.problem(at, text, key=on_key)
+            elif grants and name not in grants.members:
+                text = f"{name} is not a member of {bucket}, so it can never receive this"
+                yield self.problem(at, text, key=on_key)
+
+    def _accept(self, path: Path, accept: AcceptEntry) -> Iterator[Problem]:
+        yield from self._recipients((*path, "from"), "", accept.senders)
+        parties = self.topology.parties
+        grants = self.topology.grants.get(accept.bucket)
+        everyone = EVERYONE in accept.senders
+        senders = [name for name in parties if everyone or name in accept.senders]
+        if accept.bucket and grants is None:
+            yield from self._unknown_bucket(path, accept.bucket, senders)
+        elif grants and self.party not in grants.members:
+            text = f"{self.party} is not a member of {accept.bucket}, so this can never match"
+            yield self.problem((*path, "bucket"), text)
+        elif grants and senders:
+            writes = [text for name in senders for text in grants.writes.get(name, ())]
+            for i, keys in enumerate(accept.keys):
+                if not any(intersect(tokens(keys), tokens(grant)) for grant in writes):
+                    text = f"`{keys}` can never match: in {accept.bucket} the senders write "
+                    at = (*path, "keys", i)
+                    yield self.problem(at, text + (", ".join(writes) or "nothing"))
+        if accept.into and parties[self.party].home is None:
+            text = f"{self.party} has no store to take copies; give it one in the topology"
+            yield self.problem((*path, "into"), text)
+
+
+# --- rules -------------------------------------------------------------------------------------
+
+
+class _Compiler:
+    def __init__(self, file: str, found: PartyFile, tree: Tree) -> None:
+        self.file = file
+        self.party = found.party
+        self.tree = tree
+
+    def _rule(self, kind: str, i: int, entry: RuleEntry) -> Rule:
+        line = place(self.tree, (kind, i))[0]
+        return Rule(entry.id or f"{kind}-{i + 1}", self.file, line, self.party)
+
+    def send(self, i: int, entry: SendEntry) -> Send:
+        return Send(
+            rule=self._rule("sends", i, entry),
+            rank=repr(entry),
+            bucket=entry.bucket,
+            keys=tuple(map(compiled, entry.keys)),
+            excepts=tuple(map(compiled, entry.excepts)),
+            when=_when(entry.when),
+            to={party: Mode(mode) for party, mode in entry.to.items()},
+            since=entry.since,
+            deletes=entry.deletes,
+            ack=entry.ack,
+            deadline=entry.deadline,
+        )
+
+    def forbid(self, i: int, entry: ForbidEntry) -> Forbid:
+        return Forbid(
+            rule=self._rule("forbids", i, entry),
+            rank=repr(entry),
+            bucket=entry.bucket,
+            keys=tuple(map(compiled, entry.keys)),
+            excepts=tuple(map(compiled, entry.excepts)),
+            when=_when(entry.when),
+            to=frozenset(entry.to),
+        )
+
+    def accept(self, i: int, entry: AcceptEntry) -> Accept:
+        return Accept(
+            rule=self._rule("accepts", i, entry),
+            rank=repr(entry),
+            bucket=entry.bucket,
+            keys=tuple(map(compiled, entry.keys)),
+            excepts=tuple(map(compiled, entry.excepts)),
+            when=When(),
+            party=self.party,
+            senders=frozenset(entry.senders),
+            into=entry.into,
+            deletes=entry.deletes,
+            recall=entry.recall,
+            consume=entry.consume,
+        )
+
+
+def _when(entry: WhenEntry) -> When:
+    return When(
+        metadata={name: frozenset(values) for name, values in entry.metadata.items()},
+        tags={name: frozenset(values) for name, values in entry.tags.items()},
+        types=frozenset(entry.type),
+        size_min=entry.size.min,
+        size_max=entry.size.max,
+    )

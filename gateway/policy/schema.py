@@ -1,0 +1,221 @@
+"""The shape of topology.yaml and of a party's file, for errors and JSON Schemas alike.
+
+Field descriptions end up in the JSON Schemas, and so in the editors of the parties' staff.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from gateway.policy.clauses import NOW
+from gateway.policy.values import (
+    AccessKeyId,
+    BucketName,
+    BucketPattern,
+    Duration,
+    Endpoint,
+    History,
+    KeyPattern,
+    KeyPrefix,
+    MediaType,
+    MetadataName,
+    Name,
+    PartyName,
+    PartyOrEveryone,
+    Reference,
+    Since,
+    Size,
+    StorePrefix,
+    Text,
+    YesNo,
+    off,
+)
+
+MEMBERS_MAX = 100
+RULES_MAX = 10_000  # in one file, of each kind
+LIST_MAX = 1_000  # entries of any other list
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+# --- topology.yaml -----------------------------------------------------------------------------
+
+
+class Store(Entry):
+    name: Name = Field("home", description="Unique among the party's stores.")
+
+
+class FileStore(Store):
+    type: Literal["file"]
+    path: Text = Field(description="A folder; relative paths count from the policies folder.")
+
+
+class KeyPair(Entry):
+    id: Text = Field(description="The access key id, or a reference to it.")
+    secret: Reference
+    token: Reference | None = None
+
+
+class S3Store(Store):
+    type: Literal["s3"]
+    bucket: Text
+    prefix: StorePrefix = ""
+    endpoint: Endpoint = ""
+    region: str = ""
+    credentials: KeyPair | None = None
+
+
+class AzureCredentials(Entry):
+    key: Reference | None = Field(None, description="The storage account's key.")
+    sas: Reference | None = Field(None, description="A shared access signature.")
+
+
+class AzureStore(Store):
+    type: Literal["azure"]
+    account: Text
+    container: Text
+    prefix: StorePrefix = ""
+    endpoint: Endpoint = ""
+    credentials: AzureCredentials | None = None
+
+
+class GcsCredentials(Entry):
+    service_account: Reference = Field(description="The service account's JSON key.")
+
+
+class GcsStore(Store):
+    type: Literal["gcs"]
+    bucket: Text
+    prefix: StorePrefix = ""
+    endpoint: Endpoint = ""
+    credentials: GcsCredentials | None = None
+
+
+AnyStore = Annotated[FileStore | S3Store | AzureStore | GcsStore, Field(discriminator="type")]
+
+
+class AccessKey(Entry):
+    id: AccessKeyId
+    secret: Reference
+
+
+class PrincipalEntry(Entry):
+    name: Name
+    access_key: AccessKey | None = Field(
+        None, description="Without it the key that `crossdock key create` sealed in the catalog."
+    )
+    ssh_key: Reference | None = None
+    may: Literal["read", "write", "both", "policy"] = "both"
+    keys: list[KeyPrefix] = Field(
+        default=[], max_length=LIST_MAX, description="Literal key prefixes that narrow its view."
+    )
+
+
+class PartyEntry(Entry):
+    title: str = ""
+    store: AnyStore | None = Field(
+        None, description="Takes the party's writes and its copies; none if it only reads shares."
+    )
+    former_stores: list[AnyStore] = Field(
+        default=[], max_length=LIST_MAX, description="Stay readable."
+    )
+    create_buckets: list[BucketPattern] = Field(
+        default=[],
+        max_length=LIST_MAX,
+        description="Names of buckets that its principals may create.",
+    )
+    principals: list[PrincipalEntry] = Field(default=[], max_length=LIST_MAX)
+
+
+class Member(Entry):
+    write: list[KeyPattern] = Field(
+        default=[], max_length=LIST_MAX, description="The keys that this party may write."
+    )
+
+
+class BucketEntry(Entry):
+    owner: PartyName = Field("", description="Alone may change the bucket itself.")
+    members: dict[PartyName, Member]
+    history: History = Field(0, description="`forever`, or how long versions outlive their time.")
+    versioning: Annotated[Literal["enabled", "suspended", "off"], BeforeValidator(off)] = Field(
+        "enabled", description="What the S3 API shows; every version is kept regardless."
+    )
+
+
+class TopologyFile(Entry):
+    """Who takes part: parties, their stores and principals, and the buckets."""
+
+    parties: dict[PartyName, PartyEntry]
+    buckets: dict[BucketName, BucketEntry] = {}
+
+
+# --- policies/<party>.yaml ---------------------------------------------------------------------
+
+Values = Annotated[list[str], Field(min_length=1, max_length=LIST_MAX)]
+Patterns = Annotated[list[KeyPattern], Field(min_length=1, max_length=LIST_MAX)]
+
+
+class SizeRange(Entry):
+    min: Size = 0
+    max: Size | None = None
+
+
+class WhenEntry(Entry):
+    """Conditions; all must hold, each by one of its values."""
+
+    metadata: dict[MetadataName, Values] = {}
+    tags: dict[str, Values] = {}
+    type: Annotated[list[MediaType], Field(max_length=LIST_MAX)] = []
+    size: SizeRange = SizeRange()
+
+
+class RuleEntry(Entry):
+    id: Name = Field("", description="Unique in the file; named in records and answers.")
+    excepts: list[KeyPattern] = Field(default=[], alias="except", max_length=LIST_MAX)
+
+
+class SendEntry(RuleEntry):
+    bucket: BucketName
+    keys: Patterns = Field(description="`*` within a path segment, `**` across.")
+    when: WhenEntry = WhenEntry()
+    to: dict[PartyOrEveryone, Literal["share", "copy", "copy-on-read"]] = Field(
+        min_length=1, description='How each recipient gets it; "*" means every member.'
+    )
+    since: Since = Field(NOW, description="How far back an edit reaches.")
+    deletes: Literal["keep", "follow"] = "keep"
+    ack: Literal["home", "all"] = "home"
+    deadline: Duration = 0
+
+
+class ForbidEntry(RuleEntry):
+    bucket: BucketName = Field("", description="Every bucket, unless said.")
+    keys: Patterns = ["**"]
+    when: WhenEntry = WhenEntry()
+    to: Annotated[list[PartyOrEveryone], Field(min_length=1, max_length=LIST_MAX)]
+
+
+class AcceptEntry(RuleEntry):
+    senders: Annotated[list[PartyOrEveryone], Field(min_length=1, max_length=LIST_MAX)] = Field(
+        alias="from"
+    )
+    bucket: BucketName = Field("", description="Every bucket, unless said.")
+    keys: Patterns = ["**"]
+    into: Text = Field(
+        "", description="The key of a copy in the own store: {bucket} {key} {author} {version}."
+    )
+    deletes: Literal["keep", "follow"] = "keep"
+    recall: YesNo = False
+    consume: YesNo = False
+
+
+class PartyFile(Entry):
+    """What one party sends, forbids and accepts."""
+
+    party: PartyName
+    sends: list[SendEntry] = Field(default=[], max_length=RULES_MAX)
+    forbids: list[ForbidEntry] = Field(default=[], max_length=RULES_MAX)
+    accepts: list[AcceptEntry] = Field(default=[], max_length=RULES_MAX)
