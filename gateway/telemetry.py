@@ -194,6 +194,12 @@ class Telemetry:
         self.key_problems = gauge(
             "crossdock_key_problems", "Access keys that can't be used as they are."
         ).set
+        self.store_problems = gauge(
+            "crossdock_store_problems", "Stores that can't be used as they are."
+        ).set
+        self.catalog_well = gauge(
+            "crossdock_catalog_well", "1 if the catalog answered when this was asked for."
+        ).set
         self.log_size = gauge("crossdock_log_records", "Records in the audit log.").set
         self.log_sealed = gauge(
             "crossdock_log_sealed_records", "Records that the newest checkpoint covers."

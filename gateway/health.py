@@ -1,0 +1,138 @@
+"""How the gateway is: one picture for health, readiness and metrics alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway import __version__
+from gateway.catalog import Backlog, Catalog
+from gateway.errors import CatalogUnavailable, CrossdockError
+from gateway.model import DeliveryState
+from gateway.reload import Standing
+from gateway.telemetry import Telemetry
+
+S_NS = 10**9
+
+
+class Sealing(Protocol):
+    """What is asked of the keeper of the audit log."""
+
+    @property
+    def fault(self) -> CrossdockError | None: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def sealed(self) -> int: ...
+
+
+@dataclass(slots=True)
+class Vitals:
+    """`changed`, `keys` and `stores` are told what is in force; the rest is asked when wanted."""
+
+    catalog: Catalog
+    sealer: Sealing
+    telemetry: Telemetry
+    clock: Callable[[], int]
+    started: int
+    standing: Standing | None = None
+    key_count: int = 0
+    key_problems: tuple[str, ...] = ()
+    store_problems: tuple[str, ...] = ()
+    stopping: bool = False
+
+    def changed(self, standing: Standing) -> None:
+        self.standing = standing
+        self.telemetry.policy(standing.mesh.revision, standing.entered)
+        self.telemetry.policy_problems(len(standing.problems) + bool(standing.trouble))
+
+    def keys(self, count: int, problems: tuple[str, ...]) -> None:
+        self.key_count, self.key_problems = count, problems
+        self.telemetry.key_problems(len(problems))
+
+    def stores(self, problems: tuple[str, ...]) -> None:
+        self.store_problems = problems
+        self.telemetry.store_problems(len(problems))
+
+    def ready(self) -> bool:
+        """Whether requests may be sent here."""
+        return self.standing is not None and not self.stopping
+
+    async def metrics(self) -> bytes:
+        try:
+            self._measured(await self.catalog.backlog(), await self.catalog.size())
+        except CatalogUnavailable:
+            self.telemetry.catalog_well(0)
+        else:
+            self.telemetry.catalog_well(1)
+        return self.telemetry.exposition()
+
+    def _measured(self, backlog: Sequence[Backlog], records: int) -> None:
+        rows = ((each.lane.party, each.lane.store, each.state.value, each) for each in backlog)
+        self.telemetry.owed(self.clock(), rows)
+        self.telemetry.log_size(records)
+        self.telemetry.log_sealed(self.sealer.sealed)
+
+    async def health(self) -> Mapping[str, Any]:
+        """Everything that an operator may want to know first; `status` sums it up."""
+        trouble = ""
+        backlog: Sequence[Backlog] = ()
+        records = 0
+        try:
+            backlog, records = await self.catalog.backlog(), await self.catalog.size()
+        except CatalogUnavailable as error:
+            trouble = error.message
+        return {
+            "status": self._status(trouble, backlog),
+            "version": __version__,
+            "uptime_seconds": (self.clock() - self.started) // S_NS,
+            "catalog": {"problem": trouble},
+            "policy": self._policy(),
+            "keys": {"in_force": self.key_count, "problems": list(self.key_problems)},
+            "stores": {"problems": list(self.store_problems)},
+            "deliveries": [self._owed(each) for each in backlog],
+            "log": {
+                "records": records,
+                "sealed": self.sealer.sealed,
+                "waiting": self.sealer.waiting,
+                "problem": self.sealer.fault.message if self.sealer.fault else "",
+            },
+        }
+
+    def _status(self, trouble: str, backlog: Sequence[Backlog]) -> str:
+        if self.stopping:
+            return "stopping"
+        if trouble or self.standing is None:
+            return "failing"
+        parked = any(each.state is DeliveryState.PARKED for each in backlog)
+        wrong = (
+            self.standing.problems
+            or self.standing.trouble
+            or self.key_problems
+            or self.store_problems
+            or self.sealer.fault
+            or parked
+        )
+        return "degraded" if wrong else "ok"
+
+    def _policy(self) -> Mapping[str, Any]:
+        if self.standing is None:
+            return {}
+        return {
+            "revision": self.standing.mesh.revision,
+            "age_seconds": (self.clock() - self.standing.entered) // S_NS,
+            "problems": [str(problem) for problem in self.standing.problems],
+            "warnings": [str(problem) for problem in self.standing.warnings],
+            "folder_problem": self.standing.trouble,
+        }
+
+    def _owed(self, each: Backlog) -> Mapping[str, Any]:
+        return {
+            "party": each.lane.party,
+            "store": each.lane.store,
+            "state": each.state.value,
+            "count": each.count,
+            "bytes": each.bytes,
+            "oldest_seconds": max(0, self.clock() - each.oldest) // S_NS,
+        }
