@@ -11,7 +11,7 @@ import enum
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from gateway.audit.records import DETAIL, READERS_JOIN, TO, Opened, Opening
+from gateway.audit.records import BY, DETAIL, READERS_JOIN, TO, Opened, Opening
 
 
 class Role(enum.Enum):
@@ -26,7 +26,7 @@ AUTHOR_DETAIL = "author"
 """Events about a version that another party wrote (read, refusal, delivery) name its author here;
 without it nobody is taken for the author of what such an event is about."""
 
-AUTHORING = frozenset({"write", "marker", "unwrite", "tags", "bucket", "policy", "key"})
+AUTHORING = frozenset({"write", "marker", "unwrite", "tags", "bucket", "policy", "key", "delivery"})
 """Kinds whose actor is the author unless `detail/author` says otherwise."""
 
 NOBODY: Roles = frozenset()
@@ -47,7 +47,7 @@ WHO = MappingProxyType(
         "key": ALL,
         "version": ALL,
         "outcome": ALL,
-        "rule": OWN,  # and only a rule of the party's own file, see _in_own_file
+        "rule": OWN,  # and only if the party's own file holds it, see _own_rule
         "revision": OWN,  # likewise
         "readers": NOBODY,
     }
@@ -62,6 +62,8 @@ WHO_DETAIL = MappingProxyType(
         "parent": OWN,
         "code": OWN,  # S3's failure code
         "mode": OWN,
+        "kind": ALL,
+        "attempts": OWN,
         "name": OWN,
         "versions": OWN,
         "prefix": OWN,
@@ -75,6 +77,7 @@ REFUSED = MappingProxyType({"version": AUTHOR, DETAIL + AUTHOR_DETAIL: AUTHOR})
 """In a refusal the actor must not learn that there is something that it may not see."""
 
 REFUSAL = "refusal"
+RULES = frozenset({"rule", "revision"})
 
 
 def open_for(opened: Opened, party: str) -> tuple[Opening, ...]:
@@ -86,25 +89,37 @@ def open_for(opened: Opened, party: str) -> tuple[Opening, ...]:
     if not party or not roles:
         return ()
     refusal = opened.value("kind") == REFUSAL
-    own_rule = _in_own_file(opened.value("rule"), party)
+    rule = opened.value("rule")
     return tuple(
         item
         for item in opened.fields
-        if item.value is not None and _opens(item.field, party, roles, refusal, own_rule)
+        if item.value is not None
+        and bool(roles & _who(item.field, party, refusal))
+        and _own_rule(item, rule, party)
     )
 
 
-def _opens(field: str, party: str, roles: Roles, refusal: bool, own_rule: bool) -> bool:
+def _who(field: str, party: str, refusal: bool) -> Roles:
+    """The roles that open a field to this party."""
     if refusal and field in REFUSED:
-        return bool(roles & REFUSED[field])
-    if field in ("rule", "revision") and not own_rule:
-        return False
+        return REFUSED[field]
     if field.startswith(TO):
-        return bool(roles & OWN) or field == TO + party
+        return ALL if field == TO + party else OWN
+    if field.startswith(BY):
+        return OWN
     if field.startswith(DETAIL):
         name, _, recipient = field.removeprefix(DETAIL).partition("/")
-        return recipient == party if recipient else bool(roles & WHO_DETAIL.get(name, NOBODY))
-    return bool(roles & WHO.get(field, NOBODY))
+        if recipient:
+            return ALL if recipient == party else NOBODY
+        return WHO_DETAIL.get(name, NOBODY)
+    return WHO.get(field, NOBODY)
+
+
+def _own_rule(item: Opening, rule: str, party: str) -> bool:
+    """Rules, and the revision beside one, open only to the party whose file holds the rule."""
+    if item.field.startswith(BY):
+        return _in_own_file(item.value or "", party)
+    return item.field not in RULES or _in_own_file(rule, party)
 
 
 def _roles(opened: Opened, party: str) -> Roles:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256, shake_256
 from typing import Any
@@ -34,6 +34,7 @@ FIELDS = (
 """Every entry commits to these, empty or not, in this order."""
 
 TO = "to/"  # to/<party>: what was decided for that recipient
+BY = "by/"  # by/<party>: the rule that decided it, apart, for the recipient may not learn it
 DETAIL = "detail/"
 READERS_JOIN = ","
 
@@ -108,15 +109,14 @@ def commit(field: str, salt: bytes, value: str) -> bytes:
 def seal(event: Event, number: int, salts: Salts) -> Sealed:
     """Entry and openings of one event under its commit number.
 
-    InvalidArgument if it has more than EXTRAS_MAX recipients and details together.
+    InvalidArgument if it has more than EXTRAS_MAX decisions, their rules, and details together.
     """
     values = (
         *(str(number), event.kind, str(event.at), event.party, event.principal, event.door),
         *(event.request, event.bucket, event.key, event.version, event.outcome, event.rule),
         *(event.revision, READERS_JOIN.join(event.readers)),
     )
-    extras = [(TO + party, value) for party, value in event.recipients.items()]
-    extras += [(DETAIL + name, value) for name, value in event.detail.items()]
+    extras = [*_decisions(event), *((DETAIL + name, text) for name, text in event.detail.items())]
     if len(extras) > EXTRAS_MAX:
         raise InvalidArgument("An event has too many parts.", name="event", value=len(extras))
     count = len(FIELDS) + len(extras)
@@ -273,6 +273,15 @@ def unpack(packed: bytes) -> Sealed:
 
 
 # --- bytes -------------------------------------------------------------------------------------
+
+
+def _decisions(event: Event) -> Iterator[tuple[str, str]]:
+    """A decision is one word, and after a space the rule that it rests on, if any."""
+    for party, decision in event.recipients.items():
+        word, _, rule = decision.partition(" ")
+        yield TO + party, word
+        if rule:
+            yield BY + party, rule
 
 
 def _label(field: str) -> bytes:

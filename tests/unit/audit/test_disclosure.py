@@ -23,7 +23,10 @@ WRITE = Event(
     outcome="stored",
     rule="policies/acme.yaml:3 (CANARY-acme-rule)",
     revision="CANARY-revision",
-    recipients={"globex": "copy CANARY-to-globex", "initech": "share CANARY-to-initech"},
+    recipients={
+        "globex": "CANARY-to-globex policies/acme.yaml:4 (CANARY-rule-for-globex)",
+        "initech": "CANARY-to-initech policies/initech.yaml:4 (CANARY-rule-for-initech)",
+    },
     detail={
         "size": "17",
         "target/globex": "CANARY-globex-target",
@@ -63,6 +66,7 @@ def test_the_author_of_a_write_gets_all_but_its_partners_own() -> None:
         "revision",
         "to-globex",
         "to-initech",
+        "rule-for-globex",
     }
 
 
@@ -77,7 +81,7 @@ def test_a_recipient_gets_what_happened_and_its_own_part_alone() -> None:
         "key": "invoices/1.csv",
         "version": "v1",
         "outcome": "stored",
-        "to/initech": "share CANARY-to-initech",
+        "to/initech": "CANARY-to-initech",
         "detail/size": "17",
     }
 

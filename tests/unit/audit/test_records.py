@@ -27,7 +27,7 @@ EVENT = Event(
     outcome="stored",
     rule="policies/acme.yaml:3 (invoices)",
     revision="rev1",
-    recipients={"globex": "copy", "initech": "share"},
+    recipients={"globex": "copy policies/acme.yaml:3 (invoices)", "initech": "share"},
     detail={"size": "17"},
     readers=("acme", "globex", "initech"),
 )
@@ -40,7 +40,7 @@ events = st.builds(
     party=texts,
     principal=texts,
     key=st.text(st.characters(), max_size=20),
-    recipients=st.dictionaries(texts, texts, max_size=20),
+    recipients=st.dictionaries(texts, st.sampled_from(["", "copy", "share"]), max_size=20),
     detail=st.dictionaries(texts, texts, max_size=5),
     readers=st.lists(st.sampled_from(["acme", "globex"])).map(tuple),
 )
@@ -94,6 +94,7 @@ def test_the_values_are_the_events_own() -> None:
         "revision": "rev1",
         "readers": "acme,globex,initech",
         "to/globex": "copy",
+        "by/globex": "policies/acme.yaml:3 (invoices)",
         "to/initech": "share",
         "detail/size": "17",
     }
