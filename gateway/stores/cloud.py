@@ -29,6 +29,7 @@ SMALL_BYTES_MAX = 4 * 1024 * 1024  # up to this a body is collected, and created
 READ_BYTES = 256 * 1024
 
 _STATUS = re.compile(r"status code: (\d{3})")
+_PAST_THE_END = re.compile(r"Wanted range starting at \d+, but object was only")
 _NO_PLACE = re.compile(
     r"NoSuchBucket|ContainerNotFound|ContainerBeingDeleted|bucket does not exist"
 )
@@ -166,29 +167,37 @@ async def _gathered(body: Chunks) -> Chunks:
 async def read(
     place: Any, name: str, start: int, length: int | None, if_match: str | None
 ) -> Chunks:
-    end = None if length is None else start + length
+    """As Store.read. A range can't be empty: for none, one byte is asked for and dropped, so that
+    absence and the condition tell nevertheless."""
     options: obstore.GetOptions = {} if if_match is None else {"if_match": if_match}
-    if length == 0:
-        end = start + 1  # a range can't be empty; the conditions count nevertheless
-    if end is not None:
-        options["range"] = (start, end)
+    if length is not None:
+        options["range"] = (start, start + max(length, 1))
     elif start:
         options["range"] = {"offset": start}
+    result = await _got(place, name, options)
+    if result is None or length == 0:
+        return
+    at, end = result.range
+    async for chunk in _streamed(result):
+        at += len(chunk)
+        yield chunk
+    if at != end:
+        raise StoreUnavailable("The store's answer ended early.")
+
+
+async def _got(place: Any, name: str, options: obstore.GetOptions) -> Any:
+    """None where the range begins at or past the end."""
     try:
         with domain_errors():
-            result = await obstore.get_async(place, name, options=options)
-    except StoreRefused as error:
+            return await obstore.get_async(place, name, options=options)
+    except ChangedInStore as error:
+        if await exists(place, name):
+            raise
+        raise MissingFromStore from error  # Azure answers 412 to a condition on nothing, too
+    except (StoreRefused, StoreUnavailable) as error:
         if error.details.get("status") == RANGE_NOT_SATISFIABLE:
-            return  # it begins at or past the end
+            return None
         raise
-    if length == 0:
-        return
-    first, last = result.range
-    async for chunk in _streamed(result):
-        first += len(chunk)
-        yield chunk
-    if first != last:
-        raise StoreUnavailable("The store's answer ended early.")
 
 
 async def _streamed(result: Any) -> Chunks:
@@ -238,6 +247,8 @@ def domain_errors() -> Iterator[None]:
         text = str(error)
         found = _STATUS.search(text)
         status = int(found[1]) if found else 0
+        if _PAST_THE_END.search(text):  # what obstore says where the server did not
+            status = RANGE_NOT_SATISFIABLE
         raise _word(error, text, status)(text.partition("\n")[0][:300], status=status) from error
 
 

@@ -166,17 +166,11 @@ class Disk:
 
     def stage(self, *, named: bool = False) -> Staged:
         """A new file that nobody sees. One to be moved over another needs a name."""
-        with self.folder(STAGING, make=True) as folder:
-            if _ANONYMOUS is not None and not named:
-                try:
-                    flags = _ANONYMOUS | os.O_WRONLY | os.O_CLOEXEC
-                    return Staged(os.open(b".", flags, FILE_MODE, dir_fd=folder), b"")
-                except OSError as error:  # not every file system has them (NFS, old overlays)
-                    if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
-                        raise
-            name = secrets.token_hex(16).encode()
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-            return Staged(os.open(name, flags, FILE_MODE, dir_fd=folder), name)
+        try:
+            with self.folder(STAGING, make=True) as folder:
+                return (None if named else _nameless(folder)) or _named(folder)
+        except NotADirectoryError as error:
+            raise StoreRefused("The store's own folder is not a folder.") from error
 
     def place(self, staged: Staged, path: Path) -> os.stat_result:
         """Gives the staged file its name, durably; FileExistsError if the name is taken."""
@@ -290,3 +284,22 @@ class Staged:
         view = memoryview(data)
         while view:
             view = view[os.write(self.file, view) :]
+
+
+def _nameless(folder: int) -> Staged | None:
+    """None on a file system that has no such files (NFS, old overlays), and off Linux."""
+    if _ANONYMOUS is None:
+        return None
+    try:
+        flags = _ANONYMOUS | os.O_WRONLY | os.O_CLOEXEC
+        return Staged(os.open(b".", flags, FILE_MODE, dir_fd=folder), b"")
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+            return None
+        raise
+
+
+def _named(folder: int) -> Staged:
+    name = secrets.token_hex(16).encode()
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    return Staged(os.open(name, flags, FILE_MODE, dir_fd=folder), name)

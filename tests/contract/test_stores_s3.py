@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,7 +35,8 @@ class InS3:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[CloudStore]:
-        store = build(self.spec, {"id": "a", "secret": "b"})
+        store = build(self.spec, {"id": "a", "secret": "b"}, ThreadPoolExecutor(1))
+        assert isinstance(store, CloudStore)
         try:
             yield store
         finally:
