@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -11,6 +11,13 @@ from gateway.policy.patterns import Pattern
 
 EVERYONE = "*"
 EVERY_BUCKET = ""
+MODES = tuple(sorted(Mode, key=lambda mode: mode.strength))
+NOTHING = -1
+"""Less than the strength of any mode."""
+
+ALWAYS = 0
+NOW = -1
+"""Values of a rule's `since`, beside moments (nanoseconds since 1970)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +30,6 @@ class When:
     types: frozenset[str] = frozenset()
     size_min: int = 0
     size_max: int | None = None
-
-    def holds(self, facts: Facts) -> bool:
-        return not self.unmet(facts)
 
     def unmet(self, facts: Facts) -> str:
         """The first condition that does not hold, in words, or ""."""
@@ -48,7 +52,10 @@ class When:
 
 
 def _missing(wanted: Mapping[str, frozenset[str]], given: Mapping[str, str]) -> str:
-    return next((name for name, values in wanted.items() if given.get(name) not in values), "")
+    for name, values in wanted.items():
+        if given.get(name) not in values:
+            return name
+    return ""
 
 
 def _either(values: frozenset[str]) -> str:
@@ -95,11 +102,30 @@ class Send(Clause):
     deletes: str = "keep"
     ack: str = "home"
     deadline: int = 0  # seconds; 0: none
+    everyone: int = field(init=False, repr=False)
+    named: Mapping[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        strengths = {party: mode.strength for party, mode in self.to.items()}
+        everyone = strengths.pop(EVERYONE, NOTHING)
+        named = {party: max(strength, everyone) for party, strength in strengths.items()}
+        object.__setattr__(self, "everyone", everyone)
+        object.__setattr__(self, "named", named)
+
+    def strength(self, party: str) -> int:
+        """The stronger of what the party is named for and what everyone gets; NOTHING if
+        neither."""
+        return self.named.get(party, self.everyone)
+
+    def reach(self, members: frozenset[str]) -> Iterable[tuple[str, int]]:
+        """Whom it offers something, members or not, and how strong a mode."""
+        if self.everyone == NOTHING:
+            return self.named.items()
+        return [(party, self.named.get(party, self.everyone)) for party in members]
 
     def offer(self, party: str) -> Mode | None:
-        """The stronger of what the party is named for and what everyone gets."""
-        modes = [mode for name in (party, EVERYONE) if (mode := self.to.get(name))]
-        return max(modes, key=lambda mode: mode.strength, default=None)
+        strength = self.strength(party)
+        return None if strength == NOTHING else MODES[strength]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +147,23 @@ class Accept(Clause):
     recall: bool = False
     consume: bool = False
 
-    def target(self, facts: Facts) -> str:
-        """The key of a copy in the recipient's own store; "" where none can be had."""
+    def target(self, values: Mapping[str, str]) -> str:
+        """The key of a copy in the recipient's own store, of a version's `target_values`; "" where
+        none can be had."""
         if not self.into:
             return ""
-        values = {
-            "author": facts.author,
-            "version": facts.version,
-            "bucket": facts.ref.bucket,
-            "key": facts.ref.key,
-        }
         key = self.into.format_map(values)
         # `check` refuses templates that could lead here; a rule in force in spite of that admits
         # no copy rather than one among Crossdock's own objects.
         return "" if key.startswith(RESERVED_PREFIX) else key
 
 
-ALWAYS = 0
-NOW = -1
-"""Values of a rule's `since`, beside moments (nanoseconds since 1970)."""
+def target_values(facts: Facts) -> dict[str, str]:
+    """What the places of a target template stand for."""
+    ref = facts.ref
+    return {
+        "author": facts.author,
+        "version": facts.version,
+        "bucket": ref.bucket,
+        "key": ref.key,
+    }

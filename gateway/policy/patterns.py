@@ -246,11 +246,13 @@ class Index(Generic[T]):
         self._heads = heads
         self._lengths = tuple(sorted({len(prefix) for prefix in heads}))
 
-    def find(self, key: str) -> Iterator[T]:
+    def find(self, key: str) -> list[T]:
         """The values whose pattern matches, once for each such pattern."""
+        found: list[T] = []
         for length in self._lengths:
             if length > len(key):
-                return
+                break
             for pattern, value in self._heads.get(key[:length], ()):
                 if pattern.matches(key):
-                    yield value
+                    found.append(value)
+        return found

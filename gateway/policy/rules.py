@@ -10,7 +10,7 @@ All four hold for members of the bucket alone.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -26,7 +26,17 @@ from gateway.model import (
     Rule,
     Share,
 )
-from gateway.policy.clauses import EVERY_BUCKET, EVERYONE, Accept, Clause, Forbid, Send
+from gateway.policy.clauses import (
+    EVERY_BUCKET,
+    EVERYONE,
+    MODES,
+    NOTHING,
+    Accept,
+    Clause,
+    Forbid,
+    Send,
+    target_values,
+)
 from gateway.policy.explain import OPERATOR, Answer, Explanation, Offer, Question, read, written
 from gateway.policy.patterns import Index, Pattern, compiled, intersect, tokens
 
@@ -36,6 +46,8 @@ C = TypeVar("C", bound=Clause)
 NOT_OFFERED = Reason(False, "not offered")
 """The one answer for what is absent, unshared, unaccepted, forbidden or hypothetical: any other
 would tell a party that there is something it may not see."""
+NO_RULE = Rule("owner", "", 0)
+"""Stands for the creator's own grant in a bucket that it made through a door."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +108,7 @@ class Policy:
             for rule in forbids
         )
         self._guests = {author: _guests(sends) for author, sends in rules.sends.items()}
-        self._accepts = _index(
-            ((accept.party, sender, accept.bucket), accept)
-            for accept in rules.accepts
-            for sender in accept.senders
-        )
+        self._accepts = _acceptances(rules.accepts)
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -133,26 +141,32 @@ class Policy:
     def decide(self, facts: Facts, bucket: Bucket) -> Decision:
         """Who gets this version and how; co-authors with Mode.OWN, the author left out."""
         grants = self.grants(bucket)
-        if facts.author not in grants.members:
+        author = facts.author
+        if author not in grants.members:
             return Decision(self.revision)
-        shares = {share.party: share for share in self._co_authors(facts, grants)}
+        shares = self._co_authors(facts, grants)
         forbids = self._forbidding(facts)
-        for party, offers in self._offered(facts, grants.members).items():
-            forbidden = any(forbid.names(party) for forbid in forbids)
-            if party == facts.author or party in shares or forbidden:
+        admitting = self._admitting(facts)
+        values = target_values(facts)
+        for party, (strength, send) in self._offered(facts, grants.members).items():
+            if party == author or party in shares or party not in grants.members:
                 continue
-            share = self._share(party, facts, offers)
-            if share:
-                shares[party] = share
+            if forbids and any(forbid.names(party) for forbid in forbids):
+                continue
+            accepts = _accepting(party, facts.ref.key, admitting)
+            if accepts:
+                shares[party] = self._share(party, MODES[strength], send, accepts, values)
         return Decision(self.revision, tuple(shares[party] for party in sorted(shares)))
 
-    def _co_authors(self, facts: Facts, grants: Grants) -> Iterator[Share]:
-        writers = set(grants.writers.find(facts.ref.key))
-        if facts.author in writers:
-            writers.remove(facts.author)
-            for party in writers:
-                rule = grants.rules.get(party) or Rule("owner", "", 0)
-                yield Share(party, Mode.OWN, rule)
+    def _co_authors(self, facts: Facts, grants: Grants) -> dict[str, Share]:
+        writers = grants.writers.find(facts.ref.key)
+        if facts.author not in writers:
+            return {}
+        return {
+            party: Share(party, Mode.OWN, grants.rules.get(party, NO_RULE))
+            for party in writers
+            if party != facts.author
+        }
 
     def _forbidding(self, facts: Facts) -> list[Forbid]:
         return [
@@ -163,42 +177,51 @@ class Policy:
             if rule.fits(facts)
         ]
 
-    def _sending(self, facts: Facts, *, ever: bool = False) -> Iterator[Send]:
+    def _sending(self, facts: Facts) -> list[Send]:
         index = self._sends.get((facts.author, facts.ref.bucket))
-        for send in index.find(facts.ref.key) if index else ():
-            if (ever or facts.at >= send.since) and send.fits(facts):
-                yield send
+        return [send for send in index.find(facts.ref.key) if send.fits(facts)] if index else []
 
-    def _offered(self, facts: Facts, members: frozenset[str]) -> dict[str, list[Send]]:
-        offered: dict[str, list[Send]] = {}
+    def _offered(self, facts: Facts, members: frozenset[str]) -> dict[str, tuple[int, Send]]:
+        """By recipient, the strongest mode and who offers it: among equals the least rank."""
+        offered: dict[str, tuple[int, Send]] = {}
         for send in self._sending(facts):
-            names = members if EVERYONE in send.to else members.intersection(send.to)
-            for party in names:
-                offered.setdefault(party, []).append(send)
+            if facts.at < send.since:
+                continue
+            for party, strength in send.reach(members):
+                best = offered.get(party)
+                if best is None or (-strength, send.rank) < (-best[0], best[1].rank):
+                    offered[party] = (strength, send)
         return offered
 
-    def _accepting(self, party: str, facts: Facts) -> Iterator[Accept]:
-        for sender in (facts.author, EVERYONE):
-            for bucket in (facts.ref.bucket, EVERY_BUCKET):
-                index = self._accepts.get((party, sender, bucket))
-                for accept in index.find(facts.ref.key) if index else ():
-                    if accept.fits(facts):
-                        yield accept
+    def _admitting(self, facts: Facts) -> list[Mapping[str, Index[Accept]]]:
+        """What may admit this version, by recipient."""
+        author, bucket = facts.author, facts.ref.bucket
+        places = (
+            (author, bucket),
+            (EVERYONE, bucket),
+            (author, EVERY_BUCKET),
+            (EVERYONE, EVERY_BUCKET),
+        )
+        return [self._accepts[place] for place in places if place in self._accepts]
 
-    def _share(self, party: str, facts: Facts, offers: Iterable[Send]) -> Share | None:
-        """The strongest mode that both sides admit; None without consent."""
-        accepts = list(self._accepting(party, facts))
-        if not accepts:
-            return None
-        mode, send = strongest(party, offers)
-        store = self._stores.get(party, "")
-        copies = [(accept.target(facts), accept) for accept in accepts] if store else []
-        copies = [(target, accept) for target, accept in copies if target]
-        if mode is Mode.SHARE or not copies:
-            accept = min(accepts, key=lambda accept: accept.rank)
-            return Share(party, Mode.SHARE, send.rule, accept.rule)
-        target, accept = min(copies, key=lambda copy: (copy[0], copy[1].rank))
-        if mode is Mode.COPY_ON_READ:
+    def _share(
+        self,
+        party: str,
+        mode: Mode,
+        send: Send,
+        accepts: Sequence[Accept],
+        values: Mapping[str, str],
+    ) -> Share:
+        """The strongest mode that both sides admit. Where several rules would take a copy, the
+        first target key by name wins, whatever their order in the file."""
+        store = self._stores.get(party, "") if mode is not Mode.SHARE else ""
+        copies = [(target, a) for a in accepts if store and (target := a.target(values))]
+        if not copies:
+            return Share(party, Mode.SHARE, send.rule, _first(accepts).rule)
+        target, accept = copies[0]
+        if len(copies) > 1:
+            target, accept = min(copies, key=lambda copy: (copy[0], copy[1].rank))
+        if mode is Mode.COPY_ON_READ:  # its target is chosen when the first read asks for a copy
             return Share(party, mode, send.rule, accept.rule)
         return Share(party, mode, send.rule, accept.rule, store, target)
 
@@ -224,17 +247,17 @@ class Policy:
             return Reason(True, "your own version")
         if facts.author not in grants.members:
             return NOT_OFFERED
-        writers = set(grants.writers.find(facts.ref.key))
+        writers = grants.writers.find(facts.ref.key)
         if party in writers and facts.author in writers:
             return Reason(True, "you may write this key too", grants.rules.get(party))
-        offers = [send for send in self._sending(facts, ever=True) if send.offer(party)]
-        if not offers or any(forbid.names(party) for forbid in self._forbidding(facts)):
+        sends = [send for send in self._sending(facts) if send.strength(party) != NOTHING]
+        if not sends or any(forbid.names(party) for forbid in self._forbidding(facts)):
             return NOT_OFFERED
-        accepts = list(self._accepting(party, facts))
+        accepts = _accepting(party, facts.ref.key, self._admitting(facts))
         if not accepts:
             return NOT_OFFERED
-        accept = min(accepts, key=lambda accept: accept.rank)
-        return Reason(True, f"accepted by {accept.rule}", strongest(party, offers)[1].rule)
+        send = min(sends, key=lambda send: (-send.strength(party), send.rank))
+        return Reason(True, f"accepted by {_first(accepts).rule}", send.rule)
 
     def members(self, bucket: Bucket) -> frozenset[str]:
         """The parties for which this bucket exists."""
@@ -300,10 +323,20 @@ def _admits(accept: Accept, author: str, send: Send) -> bool:
     )
 
 
-def strongest(party: str, offers: Iterable[Send]) -> tuple[Mode, Send]:
-    """The strongest offer to this party; among equals the one of least rank."""
-    modes = ((mode, send) for send in offers if (mode := send.offer(party)))
-    return min(modes, key=lambda offer: (-offer[0].strength, offer[1].rank))
+def _accepting(
+    party: str, key: str, admitting: Iterable[Mapping[str, Index[Accept]]]
+) -> list[Accept]:
+    return [
+        accept
+        for by_party in admitting
+        if (index := by_party.get(party))
+        for accept in index.find(key)
+        if not (accept.excepts and accept.excepted(key))
+    ]
+
+
+def _first(accepts: Sequence[Accept]) -> Accept:
+    return accepts[0] if len(accepts) == 1 else min(accepts, key=lambda accept: accept.rank)
 
 
 def _narrowed(principal: Principal) -> str:
@@ -315,6 +348,21 @@ def _index(rules: Iterable[tuple[K, C]]) -> Mapping[K, Index[C]]:
     for place, rule in rules:
         entries.setdefault(place, []).extend((pattern, rule) for pattern in rule.keys)
     return {place: Index(found) for place, found in entries.items()}
+
+
+def _acceptances(
+    accepts: Iterable[Accept],
+) -> Mapping[tuple[str, str], Mapping[str, Index[Accept]]]:
+    """By (sender, bucket), and then by recipient."""
+    found: dict[tuple[str, str], dict[str, Index[Accept]]] = {}
+    places = _index(
+        ((sender, accept.bucket, accept.party), accept)
+        for accept in accepts
+        for sender in accept.senders
+    )
+    for (sender, bucket, party), index in places.items():
+        found.setdefault((sender, bucket), {})[party] = index
+    return found
 
 
 def _guests(sends: Iterable[Send]) -> Mapping[str, frozenset[str]]:
