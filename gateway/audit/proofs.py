@@ -123,8 +123,8 @@ def verify_proof(text: str, verifiers: Sequence[Verifier]) -> Proven:
 def _batch_record(batch: Any, entry: bytes) -> bytes:
     """The entry of the batch's record, once it is shown that the event stands in the batch."""
     record = _bytes(batch["entry"])
-    ((field, salt, root),) = batch["root"]
-    if field != ROOT or not verify_opening(record, ROOT, _bytes(salt), _text(root)):
+    ((_, salt, root),) = batch["root"]
+    if not verify_opening(record, ROOT, _bytes(salt), _text(root)):
         raise BadInput("The batch's record does not commit to this root.")
     path = [_bytes(item) for item in batch["path"]]
     index = batch["index"]

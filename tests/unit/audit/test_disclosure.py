@@ -96,6 +96,10 @@ def test_a_recipient_that_is_no_reader_gets_nothing() -> None:
     assert given_to(replace(WRITE, readers=("acme",)), "globex") == {}
 
 
+def test_an_author_that_is_no_reader_gets_nothing() -> None:
+    assert given_to(replace(READ, readers=("globex",)), "acme") == {}
+
+
 def test_the_author_learns_who_read_and_the_reader_no_rule_of_the_author() -> None:
     assert canaries(given_to(READ, "acme")) == {"globex-principal", "acme-rule", "revision"}
     assert canaries(given_to(READ, "globex")) == {"globex-principal", "globex-request"}

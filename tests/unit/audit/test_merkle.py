@@ -105,6 +105,12 @@ def test_there_is_no_proof_of_what_is_not_in_the_tree(index: int, size: int) -> 
     assert not merkle.included(index, size, bytes(32), [], bytes(32))
 
 
+def test_a_path_that_ends_below_the_root_proves_nothing() -> None:
+    leaf = leaves(1)[0]
+    assert merkle.included(0, 1, leaf, [], leaf)
+    assert not merkle.included(0, 2, leaf, [], leaf)
+
+
 def test_no_tree_comes_before_a_smaller_one() -> None:
     with pytest.raises(ValueError, match="no tree of 6"):
         merkle.consistency_proof(6, 5, merkle.from_leaves(leaves(6)))

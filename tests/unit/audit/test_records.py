@@ -201,6 +201,12 @@ def test_a_recipient_taken_out_of_the_openings_is_missed() -> None:
     assert differing(sealed.entry, replace(opened, fields=twice)) == "detail/size"
 
 
+def test_a_place_that_nothing_explains_is_missed() -> None:
+    sealed = seal(EVENT, 1, os.urandom)
+    longer = sealed.entry + os.urandom(8 * 32)
+    assert differing(longer, records.decode(sealed.openings)) == "padding"
+
+
 def test_an_entry_of_another_layout_proves_nothing() -> None:
     sealed = seal(EVENT, 1, os.urandom)
     item = records.decode(sealed.openings).fields[0]

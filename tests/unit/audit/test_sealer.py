@@ -277,6 +277,19 @@ def test_two_sealers_never_sign_two_roots_of_one_size() -> None:
     assert bench.log.whole() == 480
 
 
+def test_a_sealer_that_lost_the_race_goes_on_from_what_the_winner_published() -> None:
+    bench = Bench()
+    loser, winner = bench.another(), bench.another()
+    bench.append(10)
+    asyncio.run(loser.step())
+    bench.append(10)
+    asyncio.run(winner.step())
+    bench.append(10)
+    assert asyncio.run(loser.step()) is True
+    asyncio.run(loser.step())
+    assert bench.log.whole() == 30
+
+
 def refuses(bench: Bench) -> dict[str, Any]:
     """The damage that the next sealer finds; nothing new was signed."""
     before = bench.log.head
