@@ -8,7 +8,6 @@ opens stays shut; a field that this table does not know stays shut for everybody
 from __future__ import annotations
 
 import enum
-from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from gateway.audit.records import BY, DETAIL, READERS_JOIN, TO, Opened, Opening
@@ -136,4 +135,4 @@ def _roles(opened: Opened, party: str) -> Roles:
 
 def _in_own_file(rule: str, party: str) -> bool:
     """Whether "policies/acme.yaml:3 (invoices)" is a line of the party's own file."""
-    return PurePosixPath(rule.partition(":")[0]).name == f"{party}.yaml"
+    return rule.partition(":")[0].rpartition("/")[2] == f"{party}.yaml"
