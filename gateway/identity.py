@@ -289,5 +289,5 @@ class Keyring:
     def enter(self, found: Mapping[str, Credential]) -> None:
         self._credentials = found
 
-    def __len__(self) -> int:
-        return len(self._credentials)
+    def all(self) -> tuple[Credential, ...]:
+        return tuple(self._credentials.values())

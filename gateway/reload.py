@@ -88,6 +88,7 @@ class Policies:
     clock: Callable[[], int]
     enter: Enter
     changed: Callable[[Standing], None]
+    interval: float = INTERVAL_SECONDS
     _standing: Standing | None = None
     _cache: Cache | None = None
     _last_good: Mapping[str, str] = EMPTY
@@ -112,7 +113,7 @@ class Policies:
         """Follows the folder until cancelled; a change is in force within 2 s."""
         before = self._seen
         while True:
-            await asyncio.sleep(INTERVAL_SECONDS)
+            await asyncio.sleep(self.interval)
             before = await self._look(before)
 
     async def _look(self, before: Signature | None) -> Signature | None:
@@ -121,6 +122,8 @@ class Policies:
             now = await asyncio.to_thread(signature_of, self.folder)
             if now == before and now != self._seen:
                 await self._take(now)
+            elif now == self._seen:
+                self._trouble("")
         except (CrossdockError, OSError) as error:
             self._trouble(f"the folder can't be taken: {error}")
             return None

@@ -1,0 +1,5 @@
+"""The operator's command line: `crossdock`."""
+
+from gateway.cli.main import main
+
+__all__ = ["main"]

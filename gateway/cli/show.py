@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,9 +38,25 @@ def as_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, default=str))
 
 
+def line(data: Any) -> None:
+    """JSON on one line, at once: for a program that reads what goes on."""
+    click.echo(json.dumps(data, default=str))
+    sys.stdout.flush()
+
+
 def say(text: str) -> None:
     """One line of our own words and strangers' names."""
     click.echo(safe(text))
+
+
+def exports(access_id: str, secret: str, region: str) -> str:
+    """One shell line that puts an access key to use."""
+    values = {
+        "AWS_ACCESS_KEY_ID": access_id,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_DEFAULT_REGION": region,
+    }
+    return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

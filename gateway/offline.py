@@ -1,0 +1,148 @@
+"""What commands do without a running gateway, or beside one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gateway.app import Outside, checkpoint, open_catalog
+from gateway.catalog import Catalog
+from gateway.commands import Commands
+from gateway.config import Config
+from gateway.control import Action
+from gateway.errors import BadInput, ConfigError
+from gateway.identity import resolve
+from gateway.keys import log_signer, open_seal
+from gateway.policy.document import load
+from gateway.policy.mesh import Mesh, secrets_of
+from gateway.policy.problems import Problem
+from gateway.reload import read_folder, unusable
+from gateway.sealer import Sealer
+
+
+@asynccontextmanager
+async def reading(config: Config) -> AsyncIterator[Catalog]:
+    """The catalog, only to be read, beside whatever else has it open."""
+    if not config.catalog.exists():
+        raise ConfigError(f"there is no catalog {config.catalog}: start the gateway once")
+    catalog = await open_catalog(config, Outside(), read_only=True)
+    try:
+        yield catalog
+    finally:
+        await catalog.close()
+
+
+@asynccontextmanager
+async def commanding(config: Config) -> AsyncIterator[Mapping[str, Action]]:
+    """The commands that write, under the catalog's own lock: no gateway runs on it."""
+    outside = Outside()
+    config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    catalog = await open_catalog(config, outside)
+    try:
+        seal = await open_seal(config.seal_key, config.folder, catalog, outside.entropy)
+        signer = await log_signer(catalog, seal, outside.entropy)
+        sealer = Sealer(catalog, signer, outside.clock)
+        kept = await catalog.policy()
+        mesh = _mesh(config, kept[1] if kept else None)
+        commands = Commands(
+            catalog=catalog,
+            seal=seal,
+            mesh=lambda: mesh,
+            clock=outside.clock,
+            random=outside.entropy,
+            checkpoint=lambda: checkpoint(sealer, catalog),
+            keys_changed=_nobody_listens,
+            resumed=lambda: None,
+        )
+        yield commands.actions()
+    finally:
+        await catalog.close()
+
+
+async def _nobody_listens() -> None:
+    """Without a gateway the next start reads the keys."""
+
+
+# --- policies ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The folder as it lies there, without any last good set behind it."""
+
+    mesh: Mesh | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def check(config: Config) -> Checked:
+    """Everything that is wrong with the folder, secrets that are not there included."""
+    folder = config.policies
+    loaded = load(read_folder(folder), base=str(folder.resolve()))
+    missing = tuple(_missing_secrets(folder, loaded.mesh)) if loaded.mesh else ()
+    return Checked(
+        loaded.mesh,
+        tuple(sorted(_placed(folder, problem) for problem in (*loaded.problems, *missing))),
+        tuple(_placed(folder, problem) for problem in loaded.warnings),
+    )
+
+
+def mesh_of_folder(config: Config) -> Mesh:
+    """The folder as it lies there; DocumentErrors if it holds a mistake."""
+    checked = check(config)
+    if checked.mesh is None or checked.problems:
+        raise unusable(checked.problems)
+    return checked.mesh
+
+
+def _mesh(config: Config, last_good: Mapping[str, str] | None) -> Mesh:
+    """What would be in force if the gateway started now."""
+    folder = config.policies
+    loaded = load(read_folder(folder), base=str(folder.resolve()), last_good=last_good)
+    if loaded.mesh is None:
+        raise unusable([_placed(folder, problem) for problem in loaded.problems])
+    return loaded.mesh
+
+
+def _missing_secrets(folder: Path, mesh: Mesh) -> Iterator[Problem]:
+    for secret in secrets_of(mesh):
+        try:
+            resolve(secret.reference, folder)
+        except ConfigError as error:
+            yield Problem(secret.file, secret.line, secret.column, error.message)
+
+
+def _placed(folder: Path, problem: Problem) -> Problem:
+    """The file's path as an editor or a click in a terminal can use it."""
+    return replace(problem, file=os.path.relpath(folder / problem.file))
+
+
+# --- restore -----------------------------------------------------------------------------------
+
+
+def restore(config: Config, file: Path) -> Path:
+    """Puts a backup where the catalog belongs. BadInput if one lies there already."""
+    if not file.is_file():
+        raise BadInput(f"there is no file {file}")
+    target = config.catalog
+    if target.exists():
+        raise BadInput(f"{target} exists: stop the gateway and move it away first")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(target.name + ".restoring")
+    shutil.copyfile(file, aside)
+    _synced(aside)
+    aside.rename(target)
+    _synced(target.parent)
+    return target
+
+
+def _synced(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
