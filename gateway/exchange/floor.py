@@ -19,6 +19,7 @@ from gateway.errors import (
 )
 from gateway.exchange.terms import Offload
 from gateway.model import (
+    EMPTY,
     KEY_BYTES_MAX,
     PART_BYTES_MIN,
     RESERVED_PREFIX,
@@ -193,14 +194,29 @@ class Floor:
                 outcome="served",
                 rule=held.grant.rule,
                 readers=(caller.party, version.author),
+                detail={"author": version.author},
             )
         )
 
-    def refused(self, caller: Caller, ref: ObjectRef, error: CrossdockError) -> CrossdockError:
-        """Notes a refusal, and gives the error back to be raised. Its own party may open it."""
+    def refused(
+        self,
+        caller: Caller,
+        ref: ObjectRef,
+        error: CrossdockError,
+        about: Version | None = None,
+    ) -> CrossdockError:
+        """Notes a refusal, and gives the error back to be raised. Its own party may open it, and
+        the author of the version that it is about."""
+        author = about.author if about else ""
         self.means.observe(
             self.event(
-                "refusal", caller, ref, outcome=type(error).__name__, readers=(caller.party,)
+                "refusal",
+                caller,
+                ref,
+                version=about.id if about else "",
+                outcome=type(error).__name__,
+                readers=(caller.party, author) if author else (caller.party,),
+                detail={"author": author} if author else EMPTY,
             )
         )
         return error

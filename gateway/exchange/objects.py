@@ -230,10 +230,10 @@ class Objects:
     async def visible(
         self, caller: Caller, ref: ObjectRef, bucket: Bucket, version: str, as_of: int | None
     ) -> Held:
-        held = await self._floor.held(caller, ref, bucket, version, as_of)
-        if held is None:
+        held = await self._floor.rows.head(caller.party, ref, version=version, as_of=as_of)
+        if held is None or not self._floor.sees(caller.party, held, bucket):
             error = NoSuchVersion(version=version) if version else NoSuchKey(key=ref.key)
-            raise self._floor.refused(caller, ref, error)
+            raise self._floor.refused(caller, ref, error, held and held.version)
         if not held.version.marker:
             return held
         label = label_of(bucket, held.version)

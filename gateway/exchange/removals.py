@@ -83,7 +83,7 @@ class Removals:
             return Removed(version)  # as S3 does for a version that is not there
         if held.version.author != caller.party:
             text = "only the author of a version can delete it by its version id"
-            raise self._floor.refused(caller, ref, Denied(text))
+            raise self._floor.refused(caller, ref, Denied(text), held.version)
         event = self._floor.event(
             "unwrite",
             caller,

@@ -29,7 +29,7 @@ class Tagging:
         held = await self._objects.visible(caller, ref, bucket, version, None)
         if held.version.author != caller.party:
             text = "only the author of a version can change its tags"
-            raise self._floor.refused(caller, ref, Denied(text))
+            raise self._floor.refused(caller, ref, Denied(text), held.version)
         made = await self._floor.rows.deliveries_of(held.version.id)
         for _ in range(DECISIONS_MAX):
             facts = replace(held.version, tags=tags.tags).facts

@@ -1,0 +1,135 @@
+"""Random histories on the real exchange, compared with the reference model after every step."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from gateway.errors import Denied, NoSuchBucket, StoreUnavailable
+from tests.model.reference import PARTIES, WRITERS, Kept, Reference, Rules
+from tests.model.world import HOUR, World
+
+KEYS = {party: [f"{prefix}{n}" for prefix in WRITERS[party] for n in "12"] for party in WRITERS}
+SWITCHES = [field.name for field in fields(Rules)]
+TAGS = st.sampled_from([{}, {"class": "pii"}, {"class": "open"}])
+
+
+class ExchangeMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Reference()
+        self.world = self.make_world()
+        self.count = 0
+
+    def make_world(self) -> World:
+        return World(self.model.rules.files())
+
+    def teardown(self) -> None:
+        self.world.close()
+
+    # --- what writers do -----------------------------------------------------------------------
+
+    @rule(data=st.data(), party=st.sampled_from(sorted(WRITERS)), tags=TAGS)
+    def put(self, data: st.DataObject, party: str, tags: dict[str, str]) -> None:
+        key = data.draw(st.sampled_from(KEYS[party]))
+        self.count += 1
+        content = f"{party} {self.count}".encode()
+        version = self.world.put(party, key, content, tags)
+        self.model.put(Kept(version.id, party, key, content, tags=dict(tags)))
+
+    @rule(content=st.binary(max_size=8), tags=TAGS)
+    def put_shared(self, content: bytes, tags: dict[str, str]) -> None:
+        """Aims at the one key that is both copied and shared."""
+        version = self.world.put("acme", "a/1", content, tags)
+        self.model.put(Kept(version.id, "acme", "a/1", content, tags=dict(tags)))
+
+    @rule(party=st.sampled_from(PARTIES), key=st.sampled_from(["a/1", "c/1", "g/1", "x/1"]))
+    def put_without_right(self, party: str, key: str) -> None:
+        if self.model.may_write(party, key):
+            return
+        before = list(self.world.stores["acme", "home"].calls)
+        with pytest.raises(NoSuchBucket if party == "umbra" else Denied):
+            self.world.put(party, key, b"no", {})
+        assert self.world.stores["acme", "home"].calls == before
+
+    @rule(party=st.sampled_from(sorted(WRITERS)))
+    def put_on_a_failing_store(self, party: str) -> None:
+        """Nothing of it may ever be seen: the invariants look."""
+        self.world.stores[party, "home"].orders.append("before")
+        with pytest.raises(StoreUnavailable):
+            self.world.put(party, KEYS[party][0], b"lost", {})
+
+    @rule(data=st.data(), party=st.sampled_from(sorted(WRITERS)))
+    def delete(self, data: st.DataObject, party: str) -> None:
+        key = data.draw(st.sampled_from(KEYS[party]))
+        marker = self.world.delete(party, key)
+        self.model.delete(Kept(marker, party, key, b"", marker=True))
+
+    @precondition(lambda self: any(v.open_to for v in self.model.versions))
+    @rule(data=st.data())
+    def delete_by_version(self, data: st.DataObject) -> None:
+        version = data.draw(st.sampled_from([v for v in self.model.versions if v.open_to]))
+        self.world.delete(version.author, version.key, version.id)
+        self.model.unwrite(version)
+
+    @precondition(lambda self: any(v.open_to and not v.marker for v in self.model.versions))
+    @rule(data=st.data(), tags=TAGS)
+    def tag(self, data: st.DataObject, tags: dict[str, str]) -> None:
+        candidates = [v for v in self.model.versions if v.open_to and not v.marker]
+        version = data.draw(st.sampled_from(candidates))
+        self.world.tag(version.author, version.key, version.id, tags)
+        self.model.retag(version, dict(tags))
+
+    # --- what operators, clocks and machines do ------------------------------------------------
+
+    @rule(switch=st.sampled_from(SWITCHES))
+    def edit_policy(self, switch: str) -> None:
+        rules = self.model.rules
+        self.model.rules = replace(rules, **{switch: not getattr(rules, switch)})
+        self.world.edit(self.model.rules.files())
+
+    @rule()
+    def restart(self) -> None:
+        self.world.restart()
+
+    @rule(hours=st.integers(-3, 3))
+    def clock_jumps(self, hours: int) -> None:
+        self.world.now += hours * HOUR
+
+    @rule(orders=st.lists(st.sampled_from(["before", "after", ""]), max_size=3))
+    def drain(self, orders: list[str]) -> None:
+        """After every failure has passed, each copy is the newest that its party may have."""
+        self.world.stores["globex", "home"].orders.extend(orders)
+        self.world.drain()
+        self.world.stores["globex", "home"].orders.clear()
+        self.model.deliver_all()
+        expected = {f"in/{key}": v.content for key, v in self.model.copies.items()}
+        assert self.world.copies() == expected
+
+    # --- what must hold after every step -------------------------------------------------------
+
+    @invariant()
+    def every_party_lists_what_the_model_lists(self) -> None:
+        for party in PARTIES:
+            expected = [(v.key, v.id) for v in self.model.listing(party)]
+            assert self.world.list(party) == expected, party
+
+    @invariant()
+    def every_party_reads_what_the_model_reads(self) -> None:
+        for party in PARTIES:
+            for key in sorted({v.key for v in self.model.versions}):
+                version = self.model.sees(party, key)
+                assert self.world.read(party, key) == (version.content if version else None)
+
+
+ExchangeMachine.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestExchange = ExchangeMachine.TestCase

@@ -1,0 +1,246 @@
+"""The real exchange, catalog and courier in one hand: time stands still, stores fail on order."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.catalog.sqlite import SqliteCatalog
+
+from gateway.catalog import Claim, Expect
+from gateway.courier.courier import Courier
+from gateway.errors import CrossdockError, StoreUnavailable
+from gateway.exchange import Exchange, Means
+from gateway.exchange.listing import Span
+from gateway.exchange.reading import from_extents
+from gateway.exchange.terms import Draft
+from gateway.model import (
+    Caller,
+    Chunks,
+    Event,
+    ObjectRef,
+    Principal,
+    Share,
+    Version,
+)
+from gateway.policy.document import load
+from gateway.policy.mesh import Mesh
+from gateway.stores import Parcel, Written
+from gateway.stores.memory import MemoryStore
+
+T = TypeVar("T")
+
+HOUR = 3600 * 10**9
+START = 1_800_000_000 * 10**9
+
+
+class FlakyStore(MemoryStore):
+    """Fails on order: `before` has no effect, `after` takes effect and then says it failed."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        super().__init__(clock)
+        self.orders: deque[str] = deque()
+        self.calls: list[str] = []
+
+    async def write(self, key: str, body: Chunks, *, size: int | None) -> Written:
+        return await self._ordered(
+            "write", lambda: super(FlakyStore, self).write(key, body, size=size)
+        )
+
+    async def deliver(
+        self, key: str, parcel: Parcel, body: Chunks, *, replace: str | None
+    ) -> Written:
+        return await self._ordered(
+            "deliver",
+            lambda: super(FlakyStore, self).deliver(key, parcel, body, replace=replace),
+        )
+
+    async def _ordered(self, call: str, act: Callable[[], Awaitable[Written]]) -> Written:
+        self.calls.append(call)
+        order = self.orders.popleft() if self.orders else ""
+        if order == "before":
+            raise StoreUnavailable
+        result = await act()
+        if order == "after":
+            raise StoreUnavailable
+        return result
+
+
+class Bytes:
+    """A body as a client sends it, without any claim."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size: int | None = len(data)
+        self.algorithms: frozenset[str] = frozenset()
+        self.claims: dict[str, bytes] = {}
+        self.checksum = ""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._data:
+            yield self._data
+
+
+class World:
+    """Everything between the doors and the disks, with a clock that only the test moves."""
+
+    def __init__(self, files: dict[str, str], catalog: type[SqliteCatalog] = SqliteCatalog) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._folder = tempfile.TemporaryDirectory()
+        self._catalog_class = catalog
+        self._ids = itertools.count(1)
+        self.now = START
+        self.stores = {
+            (party, "home"): FlakyStore(lambda: self.now) for party in ("acme", "globex")
+        }
+        self.events: list[Event] = []
+        self.mesh = mesh_of(files)
+        self.run(self._open())
+        self.edit(files)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(work)
+
+    async def _open(self) -> None:
+        path = str(Path(self._folder.name) / "catalog.db")
+        self.catalog = await self._catalog_class.open(
+            path, clock=lambda: self.now, salts=lambda n: b"s" * n
+        )
+        means = Means(
+            rows=self.catalog,
+            clock=lambda: self.now,
+            ids=lambda: f"v{next(self._ids):06}",
+            observe=self.events.append,
+            nudge=lambda: None,
+            offload=_inline,
+        )
+        self.exchange = Exchange(means, self.mesh, self.stores)
+        self.courier = self.make_courier()
+
+    def make_courier(self) -> Courier:
+        return Courier(
+            self.catalog,
+            decide=self.decide,
+            inbox_of=lambda party, name: self.stores.get((party, name)),
+            read_version=self._whole,
+            clock=lambda: self.now,
+            draw=lambda: 0.5,
+            revision=lambda: self.mesh.revision,
+            sleep=_no_sleep,
+        )
+
+    def decide(self, claim: Claim) -> Share | None:
+        bucket = claim.bucket or self.mesh.buckets[claim.version.ref.bucket]
+        decision = self.mesh.policy.decide(claim.version.facts, bucket)
+        return next((s for s in decision.shares if s.party == claim.delivery.party), None)
+
+    def _whole(self, version: Version) -> Chunks:
+        way = from_extents(version, lambda party, name: self.stores[party, name])
+        return way(0, version.size)
+
+    def restart(self) -> None:
+        self.run(self.catalog.close())
+        self.run(self._open())
+
+    def close(self) -> None:
+        self.run(self.catalog.close())
+        self._loop.close()
+        self._folder.cleanup()
+
+    # --- what people do ------------------------------------------------------------------------
+
+    def edit(self, files: dict[str, str]) -> None:
+        self.mesh = mesh_of(files)
+        event = Event(kind="policy", at=self.now, revision=self.mesh.revision)
+        self.run(self.catalog.put_policy(self.mesh.revision, files, event))
+        self.exchange.enter(self.mesh, self.stores)
+
+    def put(self, party: str, key: str, content: bytes, tags: dict[str, str]) -> Version:
+        body = Bytes(content)
+        draft = Draft(tags=tags)
+        verb = self.exchange.objects.put(caller(party), ref(key), body, draft, Expect())
+        return self.run(verb).version
+
+    def delete(self, party: str, key: str, version: str = "") -> str:
+        verb = self.exchange.removals.delete(caller(party), ref(key), version=version)
+        return self.run(verb).label
+
+    def tag(self, party: str, key: str, version: str, tags: dict[str, str]) -> None:
+        draft = Draft(tags=tags)
+        self.run(self.exchange.tagging.set_tags(caller(party), ref(key), draft, version=version))
+
+    def read(self, party: str, key: str) -> bytes | None:
+        """None where a GET answers 404."""
+        try:
+            return self.run(self._read(party, key))
+        except CrossdockError:
+            return None
+
+    async def _read(self, party: str, key: str) -> bytes:
+        reading = await self.exchange.objects.read(caller(party), ref(key))
+        return b"".join([chunk async for chunk in reading.open(0, reading.version.size)])
+
+    def list(self, party: str, limit: int = 3) -> list[tuple[str, str]]:
+        """(key, version) of every page; empty for an outsider."""
+        found: list[tuple[str, str]] = []
+        after = ""
+        while True:
+            span = Span(after=after, limit=limit)
+            try:
+                page = self.run(self.exchange.listing.keys(caller(party), "orders", span))
+            except CrossdockError:
+                return []
+            found += [(entry.key, entry.version) for entry in page.entries]
+            if not page.truncated:
+                return found
+            after = page.last
+
+    def drain(self) -> None:
+        """Couriers work until nothing is owed, hour by hour, as long as stores may recover."""
+        for _ in range(12):
+            self.run(self.courier.drain())
+            if self.run(self.catalog.next_due()) is None:
+                return
+            self.now += HOUR
+        raise AssertionError("the courier does not come to an end")
+
+    def copies(self) -> dict[str, bytes]:
+        """What lies in globex's own store under natural keys."""
+        store = self.stores["globex", "home"]
+        return {key: self.run(_all(store.read_copy(key))) for key in self.run(natural_keys(store))}
+
+
+async def natural_keys(store: MemoryStore) -> list[str]:
+    return [key async for key in store.keys("in/")]
+
+
+async def _all(chunks: Chunks) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
+
+
+async def _inline(work: Callable[[], None]) -> None:
+    work()
+
+
+async def _no_sleep(_: float) -> None:
+    await asyncio.sleep(0)
+
+
+def caller(party: str) -> Caller:
+    return Caller(Principal(party, "erp"), door="test", request="r")
+
+
+def ref(key: str) -> ObjectRef:
+    return ObjectRef("orders", key)
+
+
+def mesh_of(files: dict[str, str]) -> Mesh:
+    loaded = load(files, base="/nowhere")
+    assert loaded.mesh is not None, loaded.problems
+    assert not loaded.problems, loaded.problems
+    return loaded.mesh
