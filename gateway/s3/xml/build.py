@@ -24,6 +24,7 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _UNSAFE = re.compile(
     "[^\x20\x21\x23-\x25\x27-\x3b\x3d\x3f-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
+_PLAIN = re.compile(r"[A-Za-z0-9._~/-]*")  # most keys: they need neither
 _ESCAPES: Mapping[str, str] = MappingProxyType(
     {
         "&": "&amp;",
@@ -45,6 +46,8 @@ def _text(value: str) -> str:
 
 def _name(value: str, url: bool) -> str:
     """A key or a part of one. A blank becomes `%20`, which every decoder takes."""
+    if _PLAIN.fullmatch(value):
+        return value
     return quote(value, safe="/") if url else _text(value)
 
 
@@ -57,7 +60,7 @@ def _optional(name: str, value: str | None) -> str:
 
 
 def _etag(value: str) -> str:
-    return f"<ETag>&quot;{_text(value)}&quot;</ETag>"
+    return f"<ETag>&quot;{_name(value, url=False)}&quot;</ETag>"
 
 
 def _bool(value: bool) -> str:
@@ -116,12 +119,16 @@ def bucket_list(found: docs.BucketList) -> bytes:
     )
 
 
-def _objects(objects: Iterable[docs.ListedObject], url: bool) -> str:
+def _objects(objects: Sequence[docs.ListedObject], url: bool) -> str:
+    kinds = {  # few, so written once for the whole page
+        pair: _checksum_kind(*pair)
+        for pair in {(o.checksum_algorithm, o.checksum_type) for o in objects}
+    }
     return "".join(
         [
             f"<Contents><Key>{_name(o.key, url)}</Key>"
             f"<LastModified>{iso_date(o.modified)}</LastModified>{_etag(o.etag)}"
-            f"{_checksum_kind(o.checksum_algorithm, o.checksum_type)}"
+            f"{kinds[o.checksum_algorithm, o.checksum_type]}"
             f"<Size>{o.size}</Size>{_owner(o.owner)}"
             f"<StorageClass>{STORAGE_CLASS}</StorageClass></Contents>"
             for o in objects
