@@ -38,7 +38,9 @@ class Stat:
 
 @runtime_checkable
 class Store(Protocol):
-    """Opaque keys below `.crossdock/`: ASCII letters, digits, `-`, `_`, `.` and `/` alone."""
+    """Opaque keys below `.crossdock/`: ASCII letters, digits, `-`, `_`, `.` and `/` alone; no
+    segment is empty or begins with a dot, for those are the store's own (staging, sidecars).
+    Another key raises InvalidArgument."""
 
     async def write(self, key: str, body: Chunks, *, size: int | None) -> Written:
         """All or nothing: when this returns, the object is durable and whole; when it raises,
@@ -63,7 +65,8 @@ class Store(Protocol):
         ...
 
     def keys(self, prefix: str = "") -> AsyncIterator[str]:
-        """Every key that starts with `prefix`, in any order; for reconciliation and adoption."""
+        """Every key that starts with `prefix`, in any order, extents and natural keys alike; for
+        reconciliation and adoption. What is the store's own is not listed."""
         ...
 
 
@@ -122,7 +125,9 @@ class Inbox(Protocol):
     ) -> Written:
         """Writes the copy with its headers, metadata and marks, atomically. `replace` is the etag
         of our older copy that lies there (from `examine`), or None where nothing may lie there.
-        Anything else found raises Occupied and nothing is changed."""
+        Anything else found raises Occupied and nothing is changed; where `replace` is given and
+        nothing lies there any more, StoreUnavailable: examine again. A body of another length
+        than `parcel.size` raises BrokenSource."""
         ...
 
     async def examine(self, key: str) -> Placed | None:

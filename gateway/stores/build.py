@@ -26,9 +26,11 @@ BuiltStore = FileStore | CloudStore
 def build(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> BuiltStore:
     """The store that `spec` describes. `secrets` holds its credentials, resolved:
 
-    s3      id, secret; none: the machine's own (environment, profile, instance role)
-    azure   key (the account's); none: the machine's own
-    gcs     service_account (the JSON key's text); none: the machine's own
+    s3      id, secret, maybe token (of a session)
+    azure   key (the account's) or sas (a shared access signature)
+    gcs     service_account (the JSON key's text)
+
+    Without any the machine's own are used: environment, profile, instance role.
 
     `pool` serves folders. ConfigError where the kind is unknown or a credential is missing.
     """
@@ -54,6 +56,8 @@ def _s3(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> CloudSto
     if secrets:
         where["aws_access_key_id"] = options["access_key_id"] = secrets["id"]
         where["aws_secret_access_key"] = options["secret_access_key"] = secrets["secret"]
+        if "token" in secrets:
+            where["aws_session_token"] = options["session_token"] = secrets["token"]
     place = S3Store(
         spec.bucket, client_options=_client(spec), retry_config=_no_retries(), **options
     )
@@ -66,7 +70,9 @@ def _azure(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> Cloud
     options: dict[str, Any] = {"account_name": spec.account}
     if spec.endpoint:
         options["endpoint"] = spec.endpoint
-    if secrets:
+    if "sas" in secrets:
+        options["sas_key"] = secrets["sas"]
+    elif secrets:
         options["account_key"] = secrets["key"]
     place = AzureStore(
         spec.container, client_options=_client(spec), retry_config=_no_retries(), **options

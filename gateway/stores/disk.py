@@ -85,8 +85,8 @@ class SharedSync:
                         self._turn.wait()
                     else:
                         self._lead(turns, folder)
-                if turns.failed_at >= mine and turns.failure is not None:
-                    raise OSError(errno.EIO, turns.failure)
+                if turns.failed_at >= mine:
+                    raise OSError(turns.failure, "fsync of a folder failed")
             finally:
                 turns.waiting -= 1
                 if not turns.waiting:
@@ -95,17 +95,17 @@ class SharedSync:
     def _lead(self, turns: _Turns, folder: int) -> None:
         turns.busy = True
         turns.begun += 1
-        failure = None
+        failure = 0
         self._turn.release()
         try:
             os.fsync(folder)
         except OSError as error:
-            failure = f"fsync of a folder failed: {error.strerror}"
+            failure = error.errno or errno.EIO
         finally:
             self._turn.acquire()
             turns.busy = False
             turns.ended = turns.begun
-            if failure is not None:
+            if failure:
                 turns.failure, turns.failed_at = failure, turns.begun
             self._turn.notify_all()
 
@@ -117,8 +117,8 @@ class _Turns:
 
     def __init__(self) -> None:
         self.begun = self.ended = self.waiting = self.failed_at = 0
+        self.failure = 0  # the errno of the last failed one
         self.busy = False
-        self.failure: str | None = None
 
 
 class Disk:
@@ -136,12 +136,13 @@ class Disk:
     @contextlib.contextmanager
     def folder(self, path: Path, *, make: bool = False) -> Iterator[int]:
         """A handle of the folder at `path`; FileNotFoundError or NotADirectoryError if absent."""
-        handle = self._open_root()
         try:
-            for name in path:
-                inner = self._enter(handle, name, make)
-                os.close(handle)
-                handle = inner
+            handle = self._walk(path, make)
+        except NotADirectoryError as error:
+            if make and path[0] == OWN_FOLDER:
+                raise StoreRefused("What should be the store's own folder is none.") from error
+            raise
+        try:
             yield handle
         finally:
             os.close(handle)
@@ -166,27 +167,47 @@ class Disk:
 
     def stage(self, *, named: bool = False) -> Staged:
         """A new file that nobody sees. One to be moved over another needs a name."""
+        with self.folder(STAGING, make=True) as folder:
+            return (None if named else _nameless(folder)) or _named(folder)
+
+    def create(self, path: Path, chunks: Sequence[bytes]) -> os.stat_result:
+        """A whole small file, durably, in one walk; FileExistsError if the name is taken."""
+        with self.folder(path[:-1], make=True) as folder:
+            staged = _nameless(folder)
+            if staged is not None:
+                try:
+                    staged.append(chunks)
+                    staged.seal()
+                    self._link(staged, folder, path[-1])
+                    return os.fstat(staged.file)
+                finally:
+                    os.close(staged.file)
+        staged = self.stage(named=True)
         try:
-            with self.folder(STAGING, make=True) as folder:
-                return (None if named else _nameless(folder)) or _named(folder)
-        except NotADirectoryError as error:
-            raise StoreRefused("The store's own folder is not a folder.") from error
+            staged.append(chunks)
+            staged.seal()
+            return self.place(staged, path)
+        finally:
+            self.discard(staged)
 
     def place(self, staged: Staged, path: Path) -> os.stat_result:
         """Gives the staged file its name, durably; FileExistsError if the name is taken."""
         with self.folder(path[:-1], make=True) as folder:
-            if staged.name:
-                with self.folder(STAGING) as staging:
-                    os.link(staged.name, path[-1], src_dir_fd=staging, dst_dir_fd=folder)
-            else:
-                source = f"/proc/self/fd/{staged.file}"
-                os.link(source, path[-1], dst_dir_fd=folder, follow_symlinks=True)
-            try:
-                self._shared.sync(folder)
-            except OSError:
-                os.unlink(path[-1], dir_fd=folder)
-                raise
+            self._link(staged, folder, path[-1])
         return os.fstat(staged.file)
+
+    def _link(self, staged: Staged, folder: int, name: bytes) -> None:
+        if staged.name:
+            with self.folder(STAGING) as staging:
+                os.link(staged.name, name, src_dir_fd=staging, dst_dir_fd=folder)
+        else:
+            source = f"/proc/self/fd/{staged.file}"
+            os.link(source, name, dst_dir_fd=folder, follow_symlinks=True)
+        try:
+            self._shared.sync(folder)
+        except OSError:  # it has a name, but may lose it: the write did not happen
+            os.unlink(name, dir_fd=folder)
+            raise
 
     def replace(self, staged: Staged, path: Path) -> os.stat_result:
         """Moves the staged file (a named one) over what has the name, durably."""
@@ -234,6 +255,18 @@ class Disk:
             for name in old:
                 os.unlink(name, dir_fd=staging)
         return len(old)
+
+    def _walk(self, path: Path, make: bool) -> int:
+        handle = self._open_root()
+        try:
+            for name in path:
+                inner = self._enter(handle, name, make)
+                os.close(handle)
+                handle = inner
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
 
     def _open_root(self) -> int:
         if not self._made:

@@ -8,6 +8,7 @@ be, see naming.py), and everywhere else the copies themselves, plain files at th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -136,11 +137,8 @@ class FileStore:
         return Written(about.st_size, etag_of(about))
 
     def _write_small(self, path: Path, held: list[bytes]) -> Written:
-        staged = self._stage(held)
-        try:
-            return self._seal_and_place(staged, path)
-        finally:
-            self._disk.discard(staged)
+        about = self._disk.create(path, held)
+        return Written(about.st_size, etag_of(about))
 
     def _deliver_small(
         self, key: str, parcel: Parcel, held: list[bytes], replace: str | None
@@ -221,16 +219,14 @@ class FileStore:
 async def _ended(doing: asyncio.Future[T]) -> T:
     """The result. A thread can't be stopped, so a cancellation waits for its end: what follows
     it (closing the file) must not run beside it."""
-    cancelled: asyncio.CancelledError | None = None
-    while not doing.done():
-        try:
-            await asyncio.wait((doing,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        while not doing.done():
+            with contextlib.suppress(asyncio.CancelledError):  # once is enough
+                await asyncio.wait((doing,))
         doing.exception()  # seen, so that asyncio does not complain
-        raise cancelled
-    return doing.result()
+        raise
 
 
 def _guarded(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -307,6 +307,7 @@ def test_a_foreign_folder_in_the_way_is_gone_around(store: FileStore, root: Path
 def test_abandoned_staging_files_are_swept(store: FileStore, root: Path) -> None:
     asyncio.run(store.write(KEY, pieces(b"x"), size=1))
     staging = root / ".crossdock" / ".staging"
+    staging.mkdir()
     for name, age in (("old", 90_000), ("young", 10)):
         (staging / name).write_bytes(b"x")
         moment = os.stat(staging).st_mtime - age
