@@ -64,11 +64,11 @@ def mistake(landing: Landing) -> str:
     """What is wrong with this template by itself, or ""."""
     parts = landing.parts
     for part in parts:
-        named = part[1:-1] if part.startswith("{") else ""
-        if part.startswith("{") and named not in PLACES:
-            return f"`{part}` stands for nothing; {suggestion(named, PLACES)}"
-        if part != f"{{{named}}}" and ("{" in part or "}" in part):
-            return "a brace that stands alone; expected {bucket}, {key}, {author} or {version}"
+        if not _SPLIT.fullmatch(part):
+            if "{" in part or "}" in part:
+                return "a brace that stands alone; expected {bucket}, {key}, {author} or {version}"
+        elif part[1:-1] not in PLACES:
+            return f"`{part}` stands for nothing; {suggestion(part[1:-1], PLACES)}"
     if parts[0].startswith("/") or "\0" in landing.into:
         return "a target key begins with a name, not with /"
     if landing.bucket == "" and not _names(parts, "{bucket}"):
@@ -100,13 +100,13 @@ def _readable(landing: Landing, parts: Sequence[str]) -> bool:
     if len(landing.senders) == 1 and "*" not in landing.senders:
         fixed.add("{author}")
     vary = {f"{{{place}}}" for place in PLACES} - fixed - {"{key}"}
-    at = parts.index("{key}") if "{key}" in parts else len(parts)
-    before, behind = parts[:at], parts[at + 1 :]
-    ends = zip(before, [*before[1:], "" if at == len(parts) else "{key}"], strict=True)
-    starts = zip(behind, ["{key}", *behind[:-1]], strict=True) if behind else ()
-    return all(
-        part not in vary or not after or after.startswith("/") for part, after in ends
-    ) and all(part not in vary or ahead.endswith("/") for part, ahead in starts)
+    key = parts.index("{key}") if "{key}" in parts else len(parts)
+    for i, part in enumerate(parts):
+        after = parts[i + 1] if i + 1 < len(parts) else "/"
+        apart = after.startswith("/") if i < key else parts[i - 1].endswith("/")
+        if part in vary and not apart:
+            return False
+    return True
 
 
 def _reserved(landing: Landing) -> str:
