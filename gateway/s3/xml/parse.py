@@ -1,7 +1,7 @@
 """S3's XML request bodies into the values of `gateway.s3.documents`.
 
 The bodies come from strangers: only UTF-8 without DOCTYPE or entities is read, within limits of
-bytes and depth. Namespaces are ignored, as S3 does.
+bytes, and every element must be one that its document has. Namespaces are ignored, as S3 does.
 """
 
 from __future__ import annotations
@@ -24,11 +24,9 @@ COMPLETE_BYTES_MAX = 4 * 1024**2
 CONFIGURATION_BYTES_MAX = 64 * 1024
 TAGGING_BYTES_MAX = 16 * 1024
 DELETE_ITEMS_MAX = 1000
-DEPTH_MAX = 16
 
 # `<!` begins comments and CDATA, which are harmless, and declarations, which are not.
 _DECLARATION = re.compile(r"<!(?!--|\[CDATA\[)")
-_TOO_DEEP = etree.XPath("boolean(" + "/*" * (DEPTH_MAX + 1) + ")")
 _INTEGER = re.compile(r"[0-9]{1,18}")
 _CHECKSUM_TAGS: Mapping[str, str] = MappingProxyType(
     {f"Checksum{name.upper()}": name for name in ALGORITHMS}
@@ -60,8 +58,6 @@ def _root(body: bytes, name: str, bytes_max: int) -> etree._Element:
         root = etree.fromstring(text.encode(), parser)
     except (etree.XMLSyntaxError, ValueError):
         raise _malformed("it is not well formed") from None
-    if _TOO_DEEP(root):
-        raise _malformed(f"it is deeper than {DEPTH_MAX} elements")
     if _local(root) != name:
         raise _malformed(f"its root is not {name}")
     return root
@@ -94,9 +90,16 @@ def _fields(element: etree._Element, *known: str) -> Fields:
     return found
 
 
+def _leaf(element: etree._Element) -> str:
+    """The text of an element that holds nothing else; so no body is deeper than its parser."""
+    if len(element):
+        raise _malformed(f"{_local(element)} holds more than text")
+    return element.text or ""
+
+
 def _text(fields: Fields, name: str) -> str | None:
     element = fields.get(name)
-    return None if element is None else element.text or ""
+    return None if element is None else _leaf(element)
 
 
 def _wanted(fields: Fields, name: str) -> str:
@@ -137,7 +140,7 @@ def delete_request(body: bytes) -> DeleteRequest:
     quiet = False
     for name, child in _children(_root(body, "Delete", DELETE_BYTES_MAX), "Object", "Quiet"):
         if name == "Quiet":
-            quiet = (child.text or "").strip().lower() == "true"
+            quiet = _leaf(child).strip().lower() == "true"
             continue
         items.append(_delete_item(child))
     if not 1 <= len(items) <= DELETE_ITEMS_MAX:
@@ -174,7 +177,7 @@ def _completed_part(element: etree._Element) -> CompletedPart:
         message = f"Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive"
         raise S3Error("InvalidArgument", message)
     checksums = {
-        algorithm: (fields[tag].text or "").strip()
+        algorithm: _leaf(fields[tag]).strip()
         for tag, algorithm in _CHECKSUM_TAGS.items()
         if tag in fields
     }

@@ -203,6 +203,15 @@ def test_a_body_that_runs_over_is_stopped_at_once() -> None:
         into.feed(b"fffffff\r\n" + b"x" * 11)
 
 
+@pytest.mark.parametrize("start", [b"", b"0\r\n"])
+def test_an_endless_line_is_stopped_before_it_is_all_kept(start: bytes) -> None:
+    into = ut_decoder()
+    into.feed(start)
+    many = (into.feed(b"0" * 100) for _ in range(3 * TRAILER_BYTES_MAX // 100))
+    with pytest.raises(S3Error):
+        list(many)
+
+
 def test_a_framed_body_needs_its_decoded_length() -> None:
     with pytest.raises(S3Error) as caught:
         Chunked(None)
