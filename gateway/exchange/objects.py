@@ -233,7 +233,7 @@ class Objects:
         held = await self._floor.rows.head(caller.party, ref, version=version, as_of=as_of)
         if held is None or not self._floor.sees(caller.party, held, bucket):
             error = NoSuchVersion(version=version) if version else NoSuchKey(key=ref.key)
-            raise self._floor.refused(caller, ref, error, held and held.version)
+            raise self._floor.refused(caller, ref, error, held.version if held else None)
         if not held.version.marker:
             return held
         label = label_of(bucket, held.version)
