@@ -100,7 +100,7 @@ def _text(model: type[BaseModel], detail: ErrorDetails) -> str:
 def _wrong_type(kind: str, value: Any) -> str:
     expected = _EXPECTED.get(kind, "")
     if isinstance(value, Trap):
-        return f"{value}; expected {expected}"
+        return str(value) if expected == "text" else f"expected {expected}, not {shown(value)}"
     if expected == "text" and isinstance(value, int):
         return f"expected text, not the bare {shown(value)}; put it in quotes"
     return f"expected {expected}, not {shown(value)}" if expected else ""
