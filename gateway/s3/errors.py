@@ -282,8 +282,9 @@ def _not_modified(details: Mapping[str, Any]) -> Extras:
     headers = {
         "etag": f'"{version.etag}"',
         "last-modified": http_date(version.at // NS_PER_SECOND),
-        "x-amz-version-id": "null" if version.null else version.id,
     }
+    if details.get("version_id"):
+        headers["x-amz-version-id"] = str(details["version_id"])
     if "cache-control" in version.headers:
         headers["cache-control"] = version.headers["cache-control"]
     return EMPTY, headers

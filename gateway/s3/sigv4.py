@@ -178,9 +178,9 @@ def _prove(
     if known is not None:
         # Every refusal costs exactly one derivation, or its time would tell known ids from others.
         signing_key(_NOBODYS_SECRET, claim.day, claim.region)
-    if credential is None:
-        raise S3Error("InvalidAccessKeyId", AWSAccessKeyId=claim.access_key)
-    raise S3Error(
+    # Both answers are made before one is chosen, for the same reason.
+    unknown = S3Error("InvalidAccessKeyId", AWSAccessKeyId=claim.access_key)
+    mismatch = S3Error(
         "SignatureDoesNotMatch",
         AWSAccessKeyId=claim.access_key,
         StringToSign=text,
@@ -189,6 +189,7 @@ def _prove(
         CanonicalRequest=request.decode("utf-8", "replace"),
         CanonicalRequestBytes=request.hex(" "),
     )
+    raise unknown if credential is None else mismatch
 
 
 def _check_region(claim: Claim, region: str) -> None:

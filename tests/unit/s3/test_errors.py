@@ -90,7 +90,7 @@ def test_not_modified_carries_the_validators() -> None:
         "v1", ObjectRef("b", "k"), "acme", "erp", "s3", 10**9, etag="abc",
         headers={"cache-control": "no-cache"},
     )  # fmt: skip
-    got = render(errors.NotModified(version=version))
+    got = render(errors.NotModified(version=version, version_id="v1"))
     assert got.status == 304
     assert got.headers == {
         "etag": '"abc"',
@@ -98,3 +98,5 @@ def test_not_modified_carries_the_validators() -> None:
         "x-amz-version-id": "v1",
         "cache-control": "no-cache",
     }
+    unversioned = render(errors.NotModified(version=version))
+    assert "x-amz-version-id" not in unversioned.headers
