@@ -128,10 +128,10 @@ class LimitsEntry(Entry):
         default=OBJECT_BYTES_MAX, description="Bytes of one object."
     )
     header: Annotated[Size, at_least(1024, 1024**2)] = Field(
-        default=16 * 1024, description="Bytes of the request line, and of any one header."
+        default=32 * 1024, description="Bytes of the request line, and of any one header."
     )
     xml: Annotated[Size, at_least(1024, 16 * 1024**2)] = Field(
-        default=2 * 1024**2, description="Bytes of an XML request body."
+        default=4 * 1024**2, description="Bytes of an XML request body."
     )
     requests: Annotated[int, at_least(1, 100_000)] = Field(
         default=1024, description="Requests at once; beyond them 503 SlowDown."
@@ -148,7 +148,8 @@ class LimitsEntry(Entry):
     head: Duration = Field(
         default=10, description="Time within which a request's head must arrive."
     )
-    idle: Duration = Field(default=75, description="Time that a connection may be idle.")
+    stall: Duration = Field(default=60, description="Time for which a body may give no byte.")
+    idle: Duration = Field(default=630, description="Time between two requests of a connection.")
     stop: Duration = Field(default=30, description="Time that running requests get when it stops.")
 
 

@@ -32,6 +32,7 @@ FORMAT = b"\x01"
 
 PURPOSE_ACCESS_KEY = "crossdock access key v1"
 PURPOSE_LOG_KEY = "crossdock log signing key v1"
+PURPOSE_TOKENS = "crossdock continuation tokens v1"
 PURPOSE_CHECK = "crossdock seal check v1"
 
 Random = Callable[[int], bytes]
@@ -144,6 +145,11 @@ class Seal:
             return cipher.decrypt(sealed[nonce_at:body_at], sealed[body_at:], _canonical(about))
         except (InvalidTag, ValueError) as error:
             raise Damaged("a sealed value was changed, or belongs to something else") from error
+
+    def derive(self, purpose: str) -> bytes:
+        """A 32-byte secret for one purpose: the same for every gateway of one catalog."""
+        info = b"derived " + purpose.encode()
+        return HKDF(SHA256(), SEAL_KEY_BYTES, salt=None, info=info).derive(self._key)
 
     def _derive(self, purpose: str) -> tuple[AESGCM, bytes]:
         length = SEAL_KEY_BYTES + COMMITMENT_BYTES
