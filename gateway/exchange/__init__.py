@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from gateway.catalog import Entry, Expect, Page
 from gateway.exchange.buckets import Buckets
 from gateway.exchange.floor import Floor, Means, StoreOf
 from gateway.exchange.history import History
-from gateway.exchange.listing import Listing
+from gateway.exchange.listing import Listing, Span
 from gateway.exchange.objects import Objects
 from gateway.exchange.removals import Removals
 from gateway.exchange.tagging import Tagging
+from gateway.exchange.terms import (
+    Completion,
+    CopySource,
+    Draft,
+    Found,
+    PartClaim,
+    Reading,
+    Removed,
+    overall_status,
+)
 from gateway.exchange.uploads import Uploads
 from gateway.policy.mesh import Mesh
 
@@ -35,4 +46,20 @@ class Exchange:
         return self._floor.mesh
 
 
-__all__ = ["Exchange", "Means", "StoreOf"]
+__all__ = [
+    "Completion",
+    "CopySource",
+    "Draft",
+    "Entry",
+    "Exchange",
+    "Expect",
+    "Found",
+    "Means",
+    "Page",
+    "PartClaim",
+    "Reading",
+    "Removed",
+    "Span",
+    "StoreOf",
+    "overall_status",
+]

@@ -1,0 +1,91 @@
+"""What every handler has at hand: the exchange, the limits, and one request read into values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.exchange import Exchange
+from gateway.model import OBJECT_BYTES_MAX, PART_NUMBER_MAX, Caller, ObjectRef, Principal
+from gateway.s3.address import Target
+from gateway.s3.errors import S3Error
+from gateway.s3.routes import Operation
+from gateway.s3.sigv4 import Verified
+from gateway.s3.wire import Wire
+
+HEAD_BYTES_MAX = 32 * 1024
+"""A prefix, a start-after and a token, each of a 1,024-byte key, percent-encoded, are 9 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Beyond any of these a request is refused; sizes are in bytes, times in seconds.
+
+    `head_s` is the time for a connection's first request head; `stall_s` how long a body may give
+    no byte; `idle_s` how long a connection may wait for its next request (longer than clients keep
+    theirs: 60 s in JVMs, or they meet a connection that has just been closed).
+    """
+
+    body_bytes_max: int = OBJECT_BYTES_MAX
+    head_bytes_max: int = HEAD_BYTES_MAX
+    document_bytes_max: int = 4 * 1024**2
+    requests_max: int = 1024
+    connections_max: int = 10_000
+    parts_max: int = PART_NUMBER_MAX
+    head_s: float = 10.0
+    stall_s: float = 60.0
+    idle_s: float = 630.0
+
+
+class Signer(NamedTuple):
+    """A credential as the signature's check wants it."""
+
+    secret: str
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The means of handlers. `token_secret` seals continuation tokens: the same for every gateway
+    of one catalog. `base` is the URL that clients use, without a slash at its end."""
+
+    exchange: Exchange
+    limits: Limits
+    region: str
+    token_secret: bytes
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One authenticated request. Header names are lower case; a presigned URL's own headers are
+    among them. `now` is in seconds, taken when the request began."""
+
+    operation: Operation
+    target: Target
+    headers: Mapping[str, str]
+    caller: Caller
+    verified: Verified[Signer]
+    wire: Wire
+    now: int
+
+    @property
+    def bucket(self) -> str:
+        return self.target.bucket
+
+    @property
+    def ref(self) -> ObjectRef:
+        return ObjectRef(self.target.bucket, self.target.key)
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self.target.query
+
+    @property
+    def version(self) -> str:
+        """The version id asked for, or ""."""
+        version = self.target.query.get("versionId")
+        if version == "":
+            raise S3Error("InvalidArgument", "Version id cannot be the empty string")
+        return version or ""

@@ -1,0 +1,210 @@
+"""Request headers into the exchange's words, and those that are refused rather than ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from types import MappingProxyType
+
+from gateway.errors import InvalidTag
+from gateway.exchange import Draft, Expect
+from gateway.model import ObjectRef
+from gateway.s3.address import decode, parse_key, parse_query, split_query
+from gateway.s3.conditions import etags
+from gateway.s3.dates import NS_PER_SECOND
+from gateway.s3.errors import S3Error
+
+METADATA_PREFIX = "x-amz-meta-"
+OWN_METADATA = "x-amz-meta-crossdock-"
+
+CONTENT_HEADERS = (
+    "content-type",
+    "content-encoding",
+    "content-language",
+    "content-disposition",
+    "cache-control",
+    "expires",
+    "x-amz-website-redirect-location",
+)
+"""Kept exactly as they came, and given back on reads."""
+
+_AWS_CHUNKED = "aws-chunked"
+
+# --- what we can't do, and must not seem to do -------------------------------------------------
+
+_ACLS = frozenset({"private", "bucket-owner-full-control", "bucket-owner-read"})
+_ALLOWED: Mapping[str, tuple[frozenset[str], str]] = MappingProxyType(
+    {
+        "x-amz-acl": (_ACLS, "AccessControlListNotSupported"),
+        "x-amz-storage-class": (frozenset({"STANDARD"}), "InvalidStorageClass"),
+        "x-amz-object-ownership": (
+            frozenset({"BucketOwnerEnforced"}),
+            "AccessControlListNotSupported",
+        ),
+        "x-amz-bucket-object-lock-enabled": (frozenset({"false", "False"}), "NotImplemented"),
+    }
+)
+"""Headers of which some values change nothing here, with the code for any other value."""
+
+_REFUSED: tuple[tuple[str, str], ...] = (
+    ("x-amz-server-side-encryption", "NotImplemented"),
+    ("x-amz-copy-source-server-side-encryption", "NotImplemented"),
+    ("x-amz-object-lock-", "NotImplemented"),
+    ("x-amz-grant-", "AccessControlListNotSupported"),
+    ("x-amz-write-offset-bytes", "NotImplemented"),
+    ("x-amz-mfa", "NotImplemented"),
+    ("x-amz-if-match-", "NotImplemented"),
+    ("x-amz-rename-source", "NotImplemented"),
+)
+"""Beginnings of headers that ask for what is not built: dropping SSE-C would store plain text."""
+
+_OURS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "x-crossdock-as-of": frozenset(
+            {"GetObject", "HeadObject", "ListObjects", "ListObjectsV2", "ListObjectVersions"}
+        ),
+        "x-crossdock-derived-from": frozenset({"PutObject"}),
+    }
+)
+"""Our own request headers, and the operations that know them."""
+
+
+def check(operation: str, headers: Mapping[str, str], *, writes: bool) -> None:
+    """Raises S3Error for a header that asks for something that would not happen."""
+    for name, value in headers.items():
+        if name.startswith("x-amz-"):
+            _check_amazons(name, value)
+        elif name.startswith("x-crossdock-"):
+            _check_ours(operation, name)
+    if writes and not {"if-modified-since", "if-unmodified-since"}.isdisjoint(headers):
+        raise S3Error("NotImplemented", "Writes know If-Match and If-None-Match alone.")
+
+
+def _check_amazons(name: str, value: str) -> None:
+    if name.startswith(OWN_METADATA):
+        raise S3Error("InvalidArgument", f"{name}: metadata of this name is Crossdock's own.")
+    if name in _ALLOWED:
+        values, code = _ALLOWED[name]
+        if value not in values:
+            raise S3Error(code, f"{name}: {value} is not supported here.")
+        return
+    for beginning, code in _REFUSED:
+        if name.startswith(beginning):
+            raise S3Error(code, f"{name} is not supported here.")
+
+
+def _check_ours(operation: str, name: str) -> None:
+    if name == "x-crossdock-wait":
+        raise S3Error("NotImplemented", f"{name} is not implemented yet.")
+    if operation not in _OURS.get(name, ()):
+        raise S3Error("InvalidArgument", f"{operation} does not know the header {name}.")
+
+
+# --- what a version is to carry ----------------------------------------------------------------
+
+
+def draft(headers: Mapping[str, str]) -> Draft:
+    """Content headers, metadata and tags of a version to be written."""
+    return Draft(
+        headers=content_headers(headers),
+        metadata={
+            name.removeprefix(METADATA_PREFIX): value.strip()
+            for name, value in headers.items()
+            if name.startswith(METADATA_PREFIX)
+        },
+        tags=tags(headers),
+        invocation=headers.get("amz-sdk-invocation-id", ""),
+    )
+
+
+def content_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """`aws-chunked` is how the body travelled, not what it is: it is not kept."""
+    found = {name: headers[name] for name in CONTENT_HEADERS if headers.get(name)}
+    encoding = found.get("content-encoding", "")
+    if _AWS_CHUNKED in encoding.lower():
+        codings = [coding.strip() for coding in encoding.split(",")]
+        kept = [coding for coding in codings if coding and coding.lower() != _AWS_CHUNKED]
+        if kept:
+            found["content-encoding"] = ", ".join(kept)
+        else:
+            del found["content-encoding"]
+    return found
+
+
+def tags(headers: Mapping[str, str]) -> dict[str, str]:
+    """x-amz-tagging: `k=v&…`, percent-encoded, a plus for a blank."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in split_query(headers.get("x-amz-tagging", "")):
+        name = decode(raw_name.replace("+", " "))
+        if name in found:
+            raise InvalidTag("Cannot provide multiple Tags with the same key", key=name)
+        found[name] = decode(raw_value.replace("+", " "))
+    return found
+
+
+def expect(headers: Mapping[str, str]) -> Expect:
+    """If-Match and If-None-Match of a write, to be judged by the commit."""
+    return Expect(
+        if_match=etags(headers["if-match"]) if "if-match" in headers else (),
+        if_none_match=etags(headers["if-none-match"]) if "if-none-match" in headers else (),
+    )
+
+
+# --- other versions ----------------------------------------------------------------------------
+
+
+def source(text: str) -> tuple[ObjectRef, str]:
+    """x-amz-copy-source and the like: (object ref, version id or "").
+
+    Parted at `?` and at the first `/` before it is decoded, once: a key may hold `%3F`. A leading
+    slash may stand before the bucket; a plus is a plus.
+    """
+    path, _, query = text.strip().partition("?")
+    raw_bucket, _, raw_key = path.removeprefix("/").partition("/")
+    bucket, key = decode(raw_bucket), parse_key(raw_key)
+    if not bucket or not key:
+        message = "A copy source must be of the form bucket/key, percent-encoded."
+        raise S3Error("InvalidArgument", message, ArgumentName="x-amz-copy-source")
+    version = parse_query(query).get("versionId")
+    if version == "":
+        raise S3Error("InvalidArgument", "Version id cannot be the empty string")
+    return ObjectRef(bucket, key), version or ""
+
+
+def derived(headers: Mapping[str, str]) -> list[tuple[ObjectRef, str]]:
+    """x-crossdock-derived-from: sources parted by commas (a comma in a key is `%2C`)."""
+    found = headers.get("x-crossdock-derived-from", "")
+    return [source(piece) for piece in found.split(",") if piece.strip()]
+
+
+def as_of(headers: Mapping[str, str]) -> int | None:
+    """x-crossdock-as-of as a moment, None where it was not asked for."""
+    text = headers.get("x-crossdock-as-of")
+    if text is None:
+        return None
+    moment: datetime | None = None
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(text.strip())
+    if moment is None or moment.tzinfo is None:
+        raise S3Error(
+            "InvalidArgument",
+            "x-crossdock-as-of must be a time with an offset, such as 2026-07-01T12:00:00Z.",
+            ArgumentName="x-crossdock-as-of",
+            ArgumentValue=text,
+        )
+    seconds = int(moment.timestamp() // 1)
+    return seconds * NS_PER_SECOND + moment.microsecond * 1000
+
+
+def directive(headers: Mapping[str, str], name: str) -> bool:
+    """Whether a copy's directive says REPLACE; absent means COPY."""
+    value = headers.get(name, "COPY")
+    if value not in ("COPY", "REPLACE"):
+        raise S3Error(
+            "InvalidArgument",
+            f"Unknown value of {name}: it is COPY or REPLACE.",
+            ArgumentName=name,
+            ArgumentValue=value,
+        )
+    return value == "REPLACE"

@@ -1,0 +1,304 @@
+"""The S3 front door: every request goes through the one list in `S3Door._answer`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.errors import TooBusy
+from gateway.exchange import Exchange
+from gateway.identity import Credential
+from gateway.model import Caller
+from gateway.s3 import dispatch, heading
+from gateway.s3.address import parse_target
+from gateway.s3.canonical import RequestHead
+from gateway.s3.dates import NS_PER_SECOND, http_date
+from gateway.s3.desk import Desk, Limits, Request, Signer
+from gateway.s3.errors import S3Error, render
+from gateway.s3.origin import origin
+from gateway.s3.presign import hoisted
+from gateway.s3.routes import match
+from gateway.s3.sigv4 import SigningKeys, Verified, verify
+from gateway.s3.wire import Answer, Broken, Sent, Wire
+from gateway.s3.xml import build
+from gateway.telemetry import Request as Finished
+from gateway.telemetry import Telemetry, request_id
+
+DOOR = "s3"
+HOST_ID = "crossdock"
+HEADERS_MAX = 512
+READ_BYTES = 256 * 1024
+"""What a connection may hold of a body that nobody has taken yet: half of what is read ahead."""
+LINGER_S = 10.0
+BACKLOG = 1024
+
+HEALTH = "/-/health"
+READY = "/-/ready"
+CLIENT_GONE = 499
+"""Counted where a client hung up before its answer was sent (nginx's number for it)."""
+CLOSE_S = 1.0
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+log = logging.getLogger(__name__)
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What becomes known of a request while it is answered."""
+
+    id: str
+    now: int
+    operation: str = "Unknown"
+
+
+class S3Door:
+    """Serves the S3 API over one exchange.
+
+    `lookup` finds an access key's credential; `clock` gives moments, `ids` request ids;
+    `stranger` is told the address of each request without a valid signature; `ready` tells if
+    requests can be served now. `token_secret` seals continuation tokens, and is the same for
+    every gateway of one catalog. `domain` turns on virtual-hosted addressing; `external_url` and
+    `trusted_proxies` say what clients sign for and whose X-Forwarded-For counts.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        lookup: Callable[[str], Credential | None],
+        clock: Callable[[], int],
+        ids: Callable[[], str],
+        telemetry: Telemetry,
+        stranger: Callable[[str], None],
+        token_secret: bytes,
+        ready: Callable[[], bool] = _always,
+        region: str = "us-east-1",
+        strict_region: bool = False,
+        domain: str = "",
+        external_url: str = "",
+        trusted_proxies: Sequence[str] = (),
+        limits: Limits = Limits(),  # noqa: B008 - an immutable value
+    ) -> None:
+        self._lookup = lookup
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+        self._stranger = stranger
+        self._ready = ready
+        self._domains = (domain,) if domain else ()
+        self._origin = origin(region if strict_region else "", external_url, trusted_proxies)
+        self._limits = limits
+        self._desk = Desk(exchange, limits, region, token_secret, external_url.rstrip("/"))
+        self._keys = SigningKeys()
+        self._running = 0
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._date = (0, "")
+        self._server: Listening | None = None
+        self._listener: asyncio.Server | None = None
+
+    # --- opening and closing -------------------------------------------------------------------
+
+    async def start(self, host: str, port: int, ssl: ssl.SSLContext | None = None) -> int:
+        """Listens, and returns the port that it got (asked for 0, the system chooses)."""
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(self.server(), host, port, ssl=ssl, backlog=BACKLOG)
+        self._listener = listener
+        bound: int = listener.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new connection, lets what runs finish within `grace_s`, and cuts the rest."""
+        if self._listener is not None:
+            self._listener.close()
+        await self.drain(grace_s)
+        if self._server is not None:
+            self._server.pre_shutdown()
+            await self._server.shutdown(CLOSE_S)
+
+    def server(self) -> web.Server:
+        """aiohttp's part, for whoever listens; made once, inside the running loop."""
+        self._server = self._server or Listening(self._serve, self._limits)
+        return self._server
+
+    async def drain(self, grace_s: float) -> None:
+        """From now on every answer ends its connection; returns once nothing runs any more.
+
+        To be called before aiohttp's own shutdown, which takes no more bytes of running uploads.
+        """
+        self._stopping = True
+        self._idle.clear()
+        if self._running:
+            try:
+                async with asyncio.timeout(grace_s):
+                    await self._idle.wait()
+            except TimeoutError:
+                log.warning("requests are cut off by the stop", extra={"running": self._running})
+
+    # --- one request ---------------------------------------------------------------------------
+
+    async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
+        self._running += 1
+        self._telemetry.began()
+        try:
+            return await self._run(raw)
+        finally:
+            self._running -= 1
+            self._telemetry.ended()
+            if not self._running:
+                self._idle.set()
+
+    async def _run(self, raw: web.BaseRequest) -> web.StreamResponse:
+        """Errors are rendered here, and nowhere else."""
+        timer = asyncio.get_running_loop().time
+        started = timer()
+        turn = _Turn(self._ids(), self._clock() // NS_PER_SECOND)
+        request_id.set(turn.id)
+        wire = Wire(raw, stall_s=self._limits.stall_s, closing=self._stopping)
+        prelude = self._prelude(turn)
+        try:
+            try:
+                sent = await wire.send(await self._answer(turn, wire), prelude)
+            except ConnectionError:
+                raise
+            except Exception as error:
+                if wire.started:
+                    log.exception("an answer broke off", extra={"operation": turn.operation})
+                    raise Broken from error
+                sent = await wire.send(_rendered(error, turn, raw), prelude)
+        except ConnectionError:
+            sent = Sent(CLIENT_GONE, keep_alive=False)
+        took = timer() - started
+        self._telemetry.request(
+            Finished(DOOR, turn.operation, sent.status, took, wire.received, wire.sent)
+        )
+        return sent
+
+    async def _answer(self, turn: _Turn, wire: Wire) -> Answer:
+        """Address, limit, signature, route, handler: in this order, so that a stranger learns
+        nothing of what is built."""
+        raw = wire.raw
+        target = parse_target(raw.raw_path, raw.headers.get("Host", ""), self._domains)
+        if target.reserved:
+            return self._own(target.reserved)
+        if self._running > self._limits.requests_max:
+            self._telemetry.turned_away()
+            raise TooBusy
+        headers = _headers(raw)
+        verified = self._authenticate(turn, raw, headers)
+        if verified.presigned:
+            headers |= hoisted(target.query)
+        operation = match(raw.method, target, headers)
+        turn.operation = operation.name
+        caller = Caller(verified.credential.principal, DOOR, turn.id)
+        request = Request(operation, target, headers, caller, verified, wire, turn.now)
+        return await dispatch.serve(self._desk, request)
+
+    def _authenticate(
+        self, turn: _Turn, raw: web.BaseRequest, headers: Mapping[str, str]
+    ) -> Verified[Signer]:
+        peer = raw.remote or ""
+        head = RequestHead(raw.method, raw.raw_path, raw.raw_headers)
+        try:
+            return verify(head, self._signer, turn.now, self._keys, self._origin.endpoint(peer))
+        except S3Error:
+            self._telemetry.unauthenticated()
+            self._stranger(self._origin.client(peer, headers))
+            raise
+
+    def _signer(self, access_key: str) -> Signer | None:
+        found = self._lookup(access_key)
+        return None if found is None else Signer(found.secret.reveal(), found.principal)
+
+    def _own(self, path: str) -> Answer:
+        """Health is bare here: details are the admin door's."""
+        if path == HEALTH:
+            return Answer(200)
+        if path == READY:
+            return Answer(200 if self._ready() and not self._stopping else 503)
+        return Answer(404)
+
+    def _prelude(self, turn: _Turn) -> str:
+        """What every answer begins with; the date is written once a second."""
+        second, date = self._date
+        if second != turn.now:
+            date = http_date(turn.now)
+            self._date = (turn.now, date)
+        return (
+            f"date: {date}\r\nserver: Crossdock\r\n"
+            f"x-amz-request-id: {turn.id}\r\nx-amz-id-2: {HOST_ID}\r\n"
+        )
+
+
+def _headers(raw: web.BaseRequest) -> dict[str, str]:
+    """Values by lower-case name, repeats joined with a comma; bytes that are no UTF-8 survive."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in raw.raw_headers:
+        name = raw_name.decode("latin-1").lower()
+        value = raw_value.decode("utf-8", "surrogateescape")
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found
+
+
+def _rendered(error: Exception, turn: _Turn, raw: web.BaseRequest) -> Answer:
+    shown = render(error)
+    if shown.status >= 500 and not isinstance(error, S3Error | TooBusy):
+        log.error("a request failed", exc_info=error, extra={"operation": turn.operation})
+    headers = {**shown.headers}
+    if raw.method == "HEAD" or shown.status == 304:
+        return Answer(shown.status, headers)
+    resource = raw.raw_path.partition("?")[0]
+    body = build.error(shown, resource, turn.id, HOST_ID)
+    return heading.document(body, headers, shown.status)
+
+
+class Listening(web.Server):
+    """aiohttp's server with our settings, and bounds on connections that it lacks."""
+
+    def __init__(self, handler: Handler, limits: Limits) -> None:
+        super().__init__(
+            self._first,
+            auto_decompress=False,  # a gzip body is stored as it came
+            max_line_size=limits.head_bytes_max,
+            max_field_size=limits.head_bytes_max,
+            max_headers=HEADERS_MAX,
+            keepalive_timeout=limits.idle_s,
+            lingering_time=LINGER_S,
+            read_bufsize=READ_BYTES,
+            access_log=None,
+        )
+        self._handler = handler
+        self._limits = limits
+        self._silent: dict[RequestHandler, asyncio.TimerHandle] = {}
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if len(self.connections) > self._limits.connections_max:
+            transport.abort()
+            return
+        loop = asyncio.get_running_loop()
+        self._silent[handler] = loop.call_later(self._limits.head_s, handler.force_close)
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        self._spoke(handler)
+        super().connection_lost(handler, exc)
+
+    async def _first(self, raw: web.BaseRequest) -> web.StreamResponse:
+        self._spoke(raw.protocol)
+        return await self._handler(raw)
+
+    def _spoke(self, handler: RequestHandler) -> None:
+        timer = self._silent.pop(handler, None)
+        if timer is not None:
+            timer.cancel()
