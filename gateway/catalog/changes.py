@@ -1,0 +1,179 @@
+"""A change and all that follows from it, inside the writer's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from gateway.catalog import promises, references, views
+from gateway.catalog.rows import VERSION, algorithm_of, tags_text, version_of, version_rest
+from gateway.catalog.values import Change, Expect, Retag, Unwrite, Write
+from gateway.catalog.writer import Transaction
+from gateway.errors import (
+    InvalidPart,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchUpload,
+    NoSuchVersion,
+    PolicyMoved,
+    PreconditionFailed,
+)
+from gateway.model import Event, Grant, ObjectRef, Version
+
+BY_ID = f"SELECT {VERSION} FROM versions v WHERE v.id = ?"
+FACE = "SELECT id, etag, marker FROM versions WHERE number = ?"
+INSERT = "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)"
+IN_FORCE = "SELECT revision FROM policies ORDER BY number DESC LIMIT 1"
+GONE = "SELECT 1 FROM buckets WHERE name = ? AND gone_under = ?"
+
+
+def commit(tx: Transaction, change: Change) -> Version:
+    if isinstance(change, Write):
+        return write(tx, change)
+    return unwrite(tx, change) if isinstance(change, Unwrite) else retag(tx, change)
+
+
+# --- a new version -----------------------------------------------------------------------------
+
+
+def write(tx: Transaction, change: Write) -> Version:
+    done = _completed(tx, change) if change.upload else None
+    if done:
+        return done
+    check_revision(tx, change.revision)
+    ref, author = change.version.ref, change.version.author
+    if tx.one(GONE, (ref.bucket, change.revision)):
+        raise NoSuchBucket
+    hidden = views.head_of(tx, author, ref)
+    face = tx.one(FACE, (hidden,)) if hidden else None
+    if face and face[0] in change.expect.blind:
+        face = None
+    _judge(change.expect, face[1] if face and not face[2] else None)
+    number = tx.number()
+    version = replace(change.version, number=number, parent=face[0] if face else "")
+    grants = _with_inherited(tx, change.grants, hidden) if change.inherit else change.grants
+    _insert(tx, version, len(grants))
+    moves = views.Moves(number)
+    views.open_on_newest(tx, version, grants, change.shown, moves)
+    moves.settle(tx)
+    references.add(tx, version.extents)
+    if change.upload:
+        references.release_upload(tx, change.upload, version.id)
+    if change.promises:
+        promises.promise_version(tx, version, change.promises)
+    tx.record(_told_to(change.event, (g.party for g in grants[len(change.grants) :])), number)
+    return version
+
+
+def check_revision(tx: Transaction, revision: str) -> None:
+    row = tx.one(IN_FORCE)
+    if (row[0] if row else "") != revision:
+        raise PolicyMoved
+
+
+def _completed(tx: Transaction, change: Write) -> Version | None:
+    """The version that an earlier completion made of this upload; None if it is still open."""
+    row = tx.one("SELECT version FROM uploads WHERE id = ?", (change.upload,))
+    if row is None:
+        raise NoSuchUpload
+    if row[0]:
+        return version_by_id(tx, row[0])
+    stored: dict[int, str] = dict(
+        tx.all("SELECT number, etag FROM parts WHERE upload = ?", (change.upload,))
+    )
+    if any(stored.get(number) != etag for number, etag in change.parts):
+        raise InvalidPart
+    return None
+
+
+def _judge(expect: Expect, etag: str | None) -> None:
+    """`etag` is that of what the writer sees there; None for nothing, or a delete marker."""
+    if expect.if_match:
+        if etag is None:
+            raise NoSuchKey
+        if etag not in expect.if_match and "*" not in expect.if_match:
+            raise PreconditionFailed
+    if etag is not None and (etag in expect.if_none_match or "*" in expect.if_none_match):
+        raise PreconditionFailed
+
+
+def _with_inherited(tx: Transaction, grants: Sequence[Grant], hidden: int) -> tuple[Grant, ...]:
+    """These grants, and those of every other party that sees what this version hides."""
+    named = {grant.party for grant in grants}
+    held = views.holders(tx, hidden) if hidden else ()
+    return (*grants, *(holder.grant for holder in held if holder.party not in named))
+
+
+def _told_to(event: Event, parties: Iterable[str]) -> Event:
+    """An event belongs to the view of each party that gained or lost something by it."""
+    more = [party for party in parties if party not in event.readers]
+    return replace(event, readers=(*event.readers, *more)) if more else event
+
+
+def _insert(tx: Transaction, version: Version, heads: int) -> None:
+    tx.run(
+        INSERT,
+        (
+            *(version.number, version.id, version.ref.bucket, version.ref.key, version.author),
+            *(version.at, version.marker, version.null, version.size, version.etag),
+            *(algorithm_of(version), version.checksum_type),
+            *(version_rest(version), tags_text(version.tags), version.tags_number),
+            *(heads, 0 if heads else version.number),
+        ),
+    )
+
+
+# --- a version changed or gone -----------------------------------------------------------------
+
+
+def unwrite(tx: Transaction, change: Unwrite) -> Version:
+    version, held, _ = _of_author(tx, change.ref, change.version, change.author)
+    blind = version.id in change.expect.blind
+    _judge(change.expect, None if version.marker or blind else version.etag)
+    number = tx.number()
+    moves = views.Moves(number)
+    views.close(tx, version, [holder.party for holder in held], moves)
+    moves.settle(tx)
+    tx.run("UPDATE versions SET unwritten = ? WHERE number = ?", (number, version.number))
+    promises.cancel_version(tx, version)
+    tx.record(_told_to(change.event, (holder.party for holder in held)), number)
+    return version
+
+
+def retag(tx: Transaction, change: Retag) -> Version:
+    check_revision(tx, change.revision)
+    version, held, author = _of_author(tx, change.ref, change.version, change.author)
+    number = tx.number()
+    version = replace(version, tags=change.tags, tags_number=number)
+    tx.run(
+        "UPDATE versions SET tags = ?, tags_number = ? WHERE number = ?",
+        (tags_text(change.tags), number, version.number),
+    )
+    moves = views.Moves(number)
+    views.reopen(tx, version, change.grants, held, author, moves)
+    moves.settle(tx)
+    promises.promise_tags(tx, version, change, number)
+    tx.record(_told_to(change.event, (holder.party for holder in held)), number)
+    return version
+
+
+def _of_author(
+    tx: Transaction, ref: ObjectRef, version_id: str, author: str
+) -> tuple[Version, list[views.Holder], views.Holder]:
+    """A version, the parties with an open grant on it, and its author's own grant."""
+    row = tx.one(BY_ID, (version_id,))
+    version = version_of(row) if row else None
+    if version is None or version.ref != ref:
+        raise NoSuchVersion
+    held = views.holders(tx, version.number)
+    own = next((holder for holder in held if holder.party == author), None)
+    if own is None:
+        raise NoSuchVersion
+    return version, held, own
+
+
+def version_by_id(tx: Transaction, version_id: str) -> Version:
+    row = tx.one(BY_ID, (version_id,))
+    if row is None:
+        raise NoSuchVersion
+    return version_of(row)

@@ -1,0 +1,172 @@
+"""Reading and changing versions, and the buckets that parties made through a door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from gateway.catalog import changes, listing
+from gateway.catalog.desk import Desk
+from gateway.catalog.rows import (
+    BUCKET,
+    DELIVERY,
+    DELIVERY_FROM,
+    GRANT,
+    VERSION,
+    VERSION_WIDTH,
+    Row,
+    bucket_of,
+    bucket_row,
+    delivery_of,
+    grant_of,
+    version_of,
+)
+from gateway.catalog.values import Change, Page, Query, Sees, Story
+from gateway.catalog.writer import Transaction
+from gateway.errors import BucketExists, BucketNotEmpty, NoSuchBucket
+from gateway.model import Bucket, Delivery, Event, Held, ObjectRef, Version, Versioning
+
+FOREVER = 2**63 - 1
+
+HELD = f"SELECT {VERSION}, {GRANT} FROM grants g JOIN versions v ON v.number = -g.age"
+OF_KEY = "WHERE g.party = ?1 AND g.bucket = ?2 AND g.key = ?3"
+AS_OF = "AND g.age >= -?4 AND g.since <= ?4 AND (g.replaced = 0 OR g.replaced > ?4)"
+NEWEST = f"{HELD} {OF_KEY} AND g.replaced = 0 ORDER BY g.age LIMIT 1"
+NEWEST_THEN = f"{HELD} {OF_KEY} {AS_OF} ORDER BY g.age LIMIT 1"
+NULL = (
+    f"{HELD} {OF_KEY} AND g.is_null = 1 AND g.shown = 1 AND g.replaced = 0 ORDER BY g.age LIMIT 1"
+)
+NULL_THEN = f"{HELD} {OF_KEY} {AS_OF} AND g.is_null = 1 AND g.shown = 1 ORDER BY g.age LIMIT 1"
+NAMED = f"""
+{HELD.replace("grants g JOIN versions v", "versions v JOIN grants g")}
+  AND g.age = -v.number AND g.party = ?1 AND g.bucket = ?2 AND g.key = ?3
+WHERE v.id = ?5 AND v.bucket = ?2 AND v.key = ?3 AND g.since <= ?4"""
+HEAD_AGE = f"SELECT g.age FROM grants g {OF_KEY} AND g.replaced = 0 ORDER BY g.age LIMIT 1"
+HEAD_AGE_THEN = f"SELECT g.age FROM grants g {OF_KEY} {AS_OF} ORDER BY g.age LIMIT 1"
+
+OF_REF = f"""
+SELECT {VERSION}, v.unwritten, v.purged FROM versions v
+WHERE v.bucket = ? AND v.key = ? ORDER BY v.number DESC LIMIT ?"""
+GRANTS_OF = f"""
+SELECT {GRANT}, 0 FROM grants g WHERE g.age = -?1
+UNION ALL SELECT {GRANT}, g.closed FROM closed_grants g WHERE g.number = ?1 ORDER BY 5, 1"""
+DELIVERIES_OF = f"SELECT {DELIVERY} FROM {DELIVERY_FROM} WHERE d.number = ? ORDER BY d.id"
+SHOWN = """
+SELECT EXISTS (SELECT 1 FROM grants INDEXED BY grants_shown
+               WHERE bucket = ?1 AND shown = 1 AND replaced = 0)
+    OR EXISTS (SELECT 1 FROM uploads WHERE bucket = ?1 AND version = '')"""
+
+ONE_BUCKET = f"SELECT {BUCKET} FROM buckets WHERE name = ? AND gone_under IS NULL"
+ALL_BUCKETS = f"SELECT {BUCKET} FROM buckets WHERE gone_under IS NULL ORDER BY name"
+MAKE_BUCKET = "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, NULL)"
+PARTIES = """
+WITH RECURSIVE every (party) AS (
+  SELECT min(party) FROM grants
+  UNION ALL SELECT (SELECT min(g.party) FROM grants g WHERE g.party > every.party)
+  FROM every WHERE every.party IS NOT NULL)
+SELECT party FROM every WHERE party IS NOT NULL"""
+CLOSE_ALL = """
+INSERT INTO closed_grants
+SELECT -age, party, mode, rule, revision, opened, ? FROM grants WHERE party = ? AND bucket = ?"""
+
+
+class SqliteLedger(Desk):
+    async def commit(self, change: Change) -> Version:
+        return await self.write(partial(changes.commit, change=change))
+
+    async def head(
+        self, party: str, ref: ObjectRef, *, version: str = "", as_of: int | None = None
+    ) -> Held | None:
+        key = (party, ref.bucket, ref.key)
+        if not version:
+            newest = (NEWEST, key) if as_of is None else (NEWEST_THEN, (*key, as_of))
+            row = self.reader.one(*newest)
+            return _held(row, True) if row else None
+        if version == "null":
+            null = (NULL, key) if as_of is None else (NULL_THEN, (*key, as_of))
+            row = self.reader.one(*null)
+        else:
+            moment = FOREVER if as_of is None else as_of
+            row = self.reader.one(NAMED, (*key, moment, version))
+        if row is None:
+            return None
+        age = (HEAD_AGE, key) if as_of is None else (HEAD_AGE_THEN, (*key, as_of))
+        return _held(row, self.reader.one(*age) == (-row[0],))
+
+    async def page(self, query: Query, sees: Sees) -> Page:
+        return await listing.page(self.reader, query, sees)
+
+    async def page_versions(self, query: Query, sees: Sees) -> Page:
+        return await listing.page_versions(self.reader, query, sees)
+
+    async def story(self, ref: ObjectRef, *, limit: int = 1000) -> Sequence[Story]:
+        stories = []
+        for row in self.reader.all(OF_REF, (ref.bucket, ref.key, limit)):
+            *columns, unwritten, purged = row
+            version = version_of(tuple(columns))
+            grants = map(grant_of, self.reader.all(GRANTS_OF, (version.number,)))
+            deliveries = self._deliveries(version.number)
+            stories.append(Story(version, tuple(grants), deliveries, unwritten, purged == 1))
+        return stories
+
+    async def deliveries_of(self, version: str) -> Sequence[Delivery]:
+        row = self.reader.one("SELECT number FROM versions WHERE id = ?", (version,))
+        return self._deliveries(row[0]) if row else ()
+
+    def _deliveries(self, number: int) -> tuple[Delivery, ...]:
+        return tuple(map(delivery_of, self.reader.all(DELIVERIES_OF, (number,))))
+
+    async def has_shown(self, bucket: str) -> bool:
+        return self.reader.one(SHOWN, (bucket,)) == (1,)
+
+    # --- buckets made through a door -----------------------------------------------------------
+
+    async def bucket(self, name: str) -> Bucket | None:
+        row = self.reader.one(ONE_BUCKET, (name,))
+        return bucket_of(row) if row else None
+
+    async def buckets(self) -> Sequence[Bucket]:
+        return [bucket_of(row) for row in self.reader.all(ALL_BUCKETS)]
+
+    async def create_bucket(self, bucket: Bucket, event: Event) -> None:
+        def work(tx: Transaction) -> None:
+            if tx.one(ONE_BUCKET, (bucket.name,)):
+                raise BucketExists
+            tx.run(MAKE_BUCKET, bucket_row(bucket))
+            tx.record(event, tx.number())
+
+        await self.write(work)
+
+    async def delete_bucket(self, name: str, event: Event) -> None:
+        await self.write(partial(_delete_bucket, name=name, event=event))
+
+    async def set_versioning(self, name: str, status: Versioning, event: Event) -> None:
+        def work(tx: Transaction) -> None:
+            change = "UPDATE buckets SET versioning = ? WHERE name = ? AND gone_under IS NULL"
+            if not tx.run(change, (status.value, name)):
+                raise NoSuchBucket
+            tx.record(event, tx.number())
+
+        await self.write(work)
+
+
+def _held(row: Row, latest: bool) -> Held:
+    return Held(version_of(row[:VERSION_WIDTH]), grant_of(row[VERSION_WIDTH:]), latest)
+
+
+def _delete_bucket(tx: Transaction, name: str, event: Event) -> None:
+    if tx.one(ONE_BUCKET, (name,)) is None:
+        raise NoSuchBucket
+    if tx.one(SHOWN, (name,)) == (1,):
+        raise BucketNotEmpty
+    number = tx.number()
+    for (party,) in tx.all(PARTIES):
+        tx.run(CLOSE_ALL, (number, party, name))
+        tx.run("DELETE FROM grants WHERE party = ? AND bucket = ?", (party, name))
+        tx.run("DELETE FROM views WHERE party = ? AND bucket = ?", (party, name))
+    tx.run("UPDATE versions SET heads = 0, past = ? WHERE bucket = ? AND heads > 0", (number, name))
+    revision = tx.one(changes.IN_FORCE)
+    tx.run(
+        "UPDATE buckets SET gone_under = ? WHERE name = ?", (revision[0] if revision else "", name)
+    )
+    tx.record(event, number)

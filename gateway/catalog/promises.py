@@ -1,0 +1,124 @@
+"""Promised deliveries inside a change: made, superseded, cancelled, and whose turn it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.catalog.rows import STATE_NUMBERS
+from gateway.catalog.values import Promise, Retag
+from gateway.catalog.writer import Transaction
+from gateway.model import DeliveryKind, DeliveryState, Version
+
+PENDING = STATE_NUMBERS[DeliveryState.PENDING]
+PARKED = STATE_NUMBERS[DeliveryState.PARKED]
+DONE = STATE_NUMBERS[DeliveryState.DONE]
+SUPERSEDED = STATE_NUMBERS[DeliveryState.SUPERSEDED]
+CANCELLED = STATE_NUMBERS[DeliveryState.CANCELLED]
+
+COPY = DeliveryKind.COPY.value
+TAGS = DeliveryKind.TAGS.value
+
+AT_TARGET = """
+SELECT d.id, d.number, d.kind, d.state, d.lease, v.bucket, v.key, d.rule
+FROM deliveries d INDEXED BY deliveries_at_target JOIN versions v ON v.number = d.number
+WHERE d.party = ? AND d.store = ? AND d.target = ? AND d.live = 1 ORDER BY d.id"""
+PROMISE = """
+INSERT INTO deliveries (number, party, store, target, kind, rule, size, promised, due, head)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+END = (
+    "UPDATE deliveries SET state = ?, live = 0, head = 0, lease = 0, token = token + 1 WHERE id = ?"
+)
+PROMOTE = """
+UPDATE deliveries SET head = 1 WHERE id = (
+  SELECT id FROM deliveries INDEXED BY deliveries_at_target
+  WHERE party = ? AND store = ? AND target = ? AND live = 1 AND state < 2 ORDER BY id LIMIT 1)"""
+UNSENT = """
+SELECT id, party, store, target FROM deliveries
+WHERE number = ? AND (state = 1 OR (state = 0 AND lease <= ?))"""
+COPIES = """
+SELECT party, store, target, rule FROM deliveries
+WHERE number = ? AND kind = 'copy' AND (state = 2 AND replaced = 0 OR state = 0 AND lease > ?)"""
+
+
+def promise_version(tx: Transaction, version: Version, made: Iterable[Promise]) -> None:
+    """Promises a new version; older ones of the same object ref that wait unsent for the same
+    target key, or are parked, end as superseded."""
+    now = tx.clock()
+    for promise in made:
+        place = (promise.party, promise.store, promise.target)
+        waits = False
+        for id_, _, _, state, lease, bucket, key, _ in tx.all(AT_TARGET, place):
+            older = (bucket, key) == (version.ref.bucket, version.ref.key)
+            if state > PARKED:
+                continue
+            if older and _unsent(state, lease, now):
+                tx.run(END, (SUPERSEDED, id_))
+            else:
+                waits = True
+        _insert(tx, version, promise, version.number, not waits)
+        if waits:
+            tx.run(PROMOTE, place)
+
+
+def promise_tags(tx: Transaction, version: Version, change: Retag, number: int) -> None:
+    """Sends new tags after every copy of the version that was made, or is under way, for a party
+    that keeps its grant; makes the copies that the new tags call for."""
+    now = tx.clock()
+    keep = {grant.party for grant in change.grants}
+    wanted = {(p.party, p.store, p.target): p for p in change.promises}
+    for party, store, target, rule in tx.all(COPIES, (version.number, now)):
+        if party in keep:
+            made = Promise(party, store, target, rule, DeliveryKind.TAGS)
+            wanted.setdefault((party, store, target), made)
+    for place, promise in wanted.items():
+        _promise_tags_to(tx, version, place, promise, number, now)
+
+
+def _promise_tags_to(
+    tx: Transaction,
+    version: Version,
+    place: tuple[str, str, str],
+    promise: Promise,
+    number: int,
+    now: int,
+) -> None:
+    copied = waits = False
+    for id_, about, kind, state, lease, bucket, key, _ in tx.all(AT_TARGET, place):
+        if about == version.number and kind == COPY:
+            if _unsent(state, lease, now):
+                return  # it will carry the tags as they then are
+            copied = True
+        elif about == version.number and _unsent(state, lease, now):
+            tx.run(END, (SUPERSEDED, id_))
+            continue
+        elif about > version.number and (bucket, key) == (version.ref.bucket, version.ref.key):
+            return  # a newer version has the target key, or is on its way there
+        waits = waits or state <= PARKED
+    if copied:
+        promise = Promise(*place, promise.rule, DeliveryKind.TAGS)
+    elif promise.kind is DeliveryKind.TAGS:
+        promise = Promise(*place, promise.rule, DeliveryKind.COPY)
+    _insert(tx, version, promise, number, not waits)
+    tx.run(PROMOTE, place)
+
+
+def cancel_version(tx: Transaction, version: Version) -> None:
+    """Ends what was not sent of a version that its author has deleted by its id."""
+    for id_, *place in tx.all(UNSENT, (version.number, tx.clock())):
+        end(tx, id_, CANCELLED, (place[0], place[1], place[2]))
+
+
+def end(tx: Transaction, delivery: int, state: int, place: tuple[str, str, str]) -> None:
+    """Ends an open delivery without a copy; the next one for its target key has its turn."""
+    tx.run(END, (state, delivery))
+    tx.run(PROMOTE, place)
+
+
+def _unsent(state: int, lease: int, now: int) -> bool:
+    return state == PARKED or (state == PENDING and lease <= now)
+
+
+def _insert(tx: Transaction, version: Version, promise: Promise, promised: int, head: bool) -> None:
+    place = (promise.party, promise.store, promise.target)
+    what = (promise.kind.value, promise.rule, version.size)
+    tx.run(PROMISE, (version.number, *place, *what, promised, promised, head))
