@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
 
 NS_PER_SECOND = 10**9
+SECONDS_MAX = 253_402_300_799
+"""The last second of the year 9999."""
 
 _AMZ_DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
@@ -42,21 +44,21 @@ def parse_amz_date(text: str) -> int | None:
 def parse_iso_date(text: str) -> int | None:
     """Whole seconds, or None if the text is no ISO 8601 date; one without a zone is UTC."""
     try:
-        moment = datetime.fromisoformat(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
+        return _seconds(datetime.fromisoformat(text))
+    except ValueError:
         return None
 
 
 def parse_http_date(text: str) -> int | None:
     """Seconds, or None if the text is none of RFC 9110's three date forms."""
     try:
-        moment = parsedate_to_datetime(text)
+        return _seconds(parsedate_to_datetime(text))
     except (ValueError, IndexError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    try:
-        return int(moment.timestamp())
-    except (ValueError, OverflowError):
-        return None
+
+
+def _seconds(moment: datetime) -> int | None:
+    """None outside 1970 to 9999, which an offset can leave and no spelling comes back from."""
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = int(moment.timestamp())
+    return seconds if 0 <= seconds <= SECONDS_MAX else None

@@ -125,6 +125,9 @@ def test_what_is_no_amz_date(text: str) -> None:
     assert parse_amz_date(text) is None
 
 
-@pytest.mark.parametrize("text", ["", "x", "Fri, 99 May 2013 00:00:00 GMT", "0", "\0", "1 1 1 1"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "Fri, 99 May 2013 00:00:00 GMT", "0", "\0", "1 1 1 1",
+             "31 Dec 9999 23:59:59 -1200", "1 Jan 1969 00:00:00"],
+)  # fmt: skip
 def test_what_is_no_http_date(text: str) -> None:
     assert parse_http_date(text) is None

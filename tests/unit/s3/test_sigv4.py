@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.awsrequest import AWSRequest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.s3.canonical import RequestHead, signing_key
 from gateway.s3.errors import S3Error
@@ -311,6 +313,35 @@ def test_the_cache_is_bounded_and_drops_the_oldest(derivations: list[str]) -> No
     for head in [*heads, heads[2], heads[1], heads[0]]:
         verify(head, KEYS.get, signed_at(head), keys, Endpoint())
     assert len(derivations) == 4
+
+
+# --- garbage -------------------------------------------------------------------------------------
+
+NAMES = [b"Authorization", b"Host", b"X-Amz-Date", b"Date", b"X-Amz-Content-SHA256", b"x-amz-a"]
+VALUES = [
+    b"AWS4-HMAC-SHA256 Credential=AK/20130524/r/s3/aws4_request,SignedHeaders=host,Signature=0",
+    b"AWS4-HMAC-SHA256 Credential=/////,SignedHeaders=\xff;host,Signature=" + b"\xe9" * 64,
+    b"20130524T000000Z",
+    b"01 Jan 0001 00:00:00 +1200",
+    b"UNSIGNED-PAYLOAD",
+]
+QUERIES = [
+    "X-Amz-Algorithm=AWS4-HMAC-SHA256", "X-Amz-Credential=AK/20130524/r/s3/aws4_request",
+    "X-Amz-Date=20130524T000000Z", "X-Amz-Expires=60", "X-Amz-SignedHeaders=host",
+    "X-Amz-Signature=" + "0" * 64, "x-amz-date=%FF", "Signature=%", "=", "&", "a=\udcff",
+]  # fmt: skip
+HEADERS = st.lists(
+    st.tuples(st.sampled_from(NAMES), st.one_of(st.sampled_from(VALUES), st.binary(max_size=40))),
+    max_size=6,
+)
+
+
+@given(st.lists(st.sampled_from(QUERIES), max_size=9), HEADERS)
+def test_garbage_is_refused_and_makes_no_other_error(
+    queries: list[str], headers: list[tuple[bytes, bytes]]
+) -> None:
+    head = RequestHead("GET", "/b/k?" + "&".join(queries), headers)
+    assert refused(head, 1369353600).status in (400, 403, 501)
 
 
 # --- hoisted headers -----------------------------------------------------------------------------
