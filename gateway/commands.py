@@ -105,8 +105,6 @@ class Commands:
 
     async def backup(self, arguments: Arguments, progress: Progress) -> Any:
         path = Path(_text(arguments, "path"))
-        if await asyncio.to_thread(path.exists):
-            raise BadInput(f"{path} exists already")
         await self.catalog.backup(str(path), progress)
         return {"path": str(path), "bytes": (await asyncio.to_thread(path.stat)).st_size}
 

@@ -1,17 +1,21 @@
-"""Listening sockets: opened, bounded, and closed so that running requests finish first."""
+"""Listening sockets: opened, secured, and closed so that running requests finish first."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from gateway.config import Listen
 from gateway.errors import StartRefused
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Start = Callable[[str, int, ssl.SSLContext | None], Awaitable[int]]
+"""Listens on host and port, and returns the port that it got."""
+Stop = Callable[[], Awaitable[None]]
+
+ADMIN_STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,25 +23,37 @@ class Door:
     """One protocol on one address; `listen.port` is the one that it got."""
 
     listen: Listen
-    runner: web.ServerRunner
-
-    async def close(self) -> None:
-        """Takes no new connection; running requests get the time that the runner was given."""
-        await self.runner.cleanup()
+    close: Stop
 
 
-async def open_door(server: web.Server, listen: Listen, *, stop_seconds: float) -> Door:
+async def open_door(start: Start, stop: Stop, listen: Listen) -> Door:
     """StartRefused where the address can't be had, or the certificate can't be used."""
-    runner = web.ServerRunner(server, shutdown_timeout=stop_seconds, handle_signals=False)
-    await runner.setup()
-    site = web.TCPSite(runner, listen.host, listen.port, ssl_context=_tls(listen))
+    context = _tls(listen)
     try:
-        await site.start()
+        port = await start(listen.host, listen.port, context)
     except OSError as error:
-        await runner.cleanup()
         raise StartRefused(f"can't listen on {listen.host}:{listen.port}: {error}") from error
-    port = runner.addresses[0][1]
-    return Door(Listen(listen.host, port, listen.cert, listen.key), runner)
+    return Door(replace(listen, port=port), stop)
+
+
+class SmallServer:
+    """Listens for a handler that answers at once and has nothing to finish."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+        self._runner = web.ServerRunner(
+            web.Server(handler, access_log=None),
+            shutdown_timeout=ADMIN_STOP_SECONDS,
+            handle_signals=False,
+        )
+
+    async def start(self, host: str, port: int, context: ssl.SSLContext | None) -> int:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port, ssl_context=context).start()
+        bound: int = self._runner.addresses[0][1]
+        return bound
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
 
 
 def _tls(listen: Listen) -> ssl.SSLContext | None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.app import Outside, checkpoint, open_catalog
-from gateway.catalog import Catalog
+from gateway.catalog import Catalog, opening
 from gateway.commands import Commands
 from gateway.config import Config
 from gateway.control import Action
-from gateway.errors import BadInput, ConfigError
+from gateway.errors import ConfigError
 from gateway.identity import resolve
 from gateway.keys import log_signer, open_seal
 from gateway.policy.document import load
@@ -125,24 +124,8 @@ def _placed(folder: Path, problem: Problem) -> Problem:
 
 
 def restore(config: Config, file: Path) -> Path:
-    """Puts a backup where the catalog belongs. BadInput if one lies there already."""
-    if not file.is_file():
-        raise BadInput(f"there is no file {file}")
-    target = config.catalog
-    if target.exists():
-        raise BadInput(f"{target} exists: stop the gateway and move it away first")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(target.name + ".restoring")
-    shutil.copyfile(file, aside)
-    _synced(aside)
-    aside.rename(target)
-    _synced(target.parent)
-    return target
-
-
-def _synced(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Puts a backup, once it has proved whole, where the catalog belongs. StartRefused if one
+    lies there already, CatalogInUse while a gateway runs."""
+    config.catalog.parent.mkdir(parents=True, exist_ok=True)
+    opening.restore(str(file), str(config.catalog))
+    return config.catalog

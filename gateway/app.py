@@ -1,0 +1,367 @@
+"""What is plugged into what: the only place that names concrete classes."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+
+from prometheus_client import CollectorRegistry
+
+from gateway import gate
+from gateway.admin import AdminDoor
+from gateway.catalog import Catalog, Claim
+from gateway.catalog.sqlite import SqliteCatalog
+from gateway.commands import Commands
+from gateway.config import Config, Listen
+from gateway.control import ControlServer
+from gateway.courier.courier import Courier
+from gateway.doors import Door, SmallServer, open_door
+from gateway.errors import StartRefused, StoreUnavailable
+from gateway.exchange import Exchange, Means
+from gateway.exchange.collector import Collector
+from gateway.exchange.reading import from_extents
+from gateway.health import Vitals
+from gateway.housekeeping import Housekeeping
+from gateway.identity import (
+    PURPOSE_TOKENS,
+    Credential,
+    Keyring,
+    Seal,
+    Secret,
+    credentials,
+    resolve,
+)
+from gateway.keys import FirstKeys, log_signer, open_seal
+from gateway.model import Bucket, Chunks, Event, Share, Version
+from gateway.policy.mesh import Mesh
+from gateway.reload import Policies
+from gateway.s3.desk import Limits
+from gateway.s3.server import S3Door
+from gateway.sealer import Sealer
+from gateway.storerooms import Storerooms
+from gateway.stores import Store
+from gateway.stores.build import build
+from gateway.telemetry import Telemetry
+
+STORE_THREADS = 16
+HASH_THREADS = 4
+"""Hashing releases the interpreter's lock; more threads than cores would only wait."""
+ID_BYTES = 20
+REQUEST_ID_BYTES = 8
+COURIER_GRACE_SECONDS = 10.0
+"""What is under way then is abandoned: the next start looks it up and goes on."""
+S_NS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What comes from outside the program, and tests replace."""
+
+    clock: Callable[[], int] = time.time_ns
+    entropy: Callable[[int], bytes] = os.urandom
+    draw: Callable[[], float] = random.random
+
+    def id(self) -> str:
+        """Of versions and uploads: 160 random bits, no counter, nothing that a URL escapes."""
+        return base64.b32encode(self.entropy(ID_BYTES)).decode().lower()
+
+    def request_id(self) -> str:
+        """As AWS's: 16 characters of upper case and digits."""
+        return self.entropy(REQUEST_ID_BYTES).hex().upper()
+
+
+@dataclass
+class House:
+    """The exchange and all that follows the mesh in force."""
+
+    config: Config
+    outside: Outside
+    catalog: Catalog
+    seal: Seal
+    sealer: Sealer
+    vitals: Vitals
+    rooms: Storerooms
+    keyring: Keyring = field(default_factory=Keyring)
+    hashing: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(HASH_THREADS, "hash")
+    )
+    _exchange: Exchange | None = None
+
+    def __post_init__(self) -> None:
+        self.courier = Courier(
+            self.catalog,
+            decide=self.decide,
+            inbox_of=self.rooms.inbox,
+            read_version=self.read_version,
+            clock=self.outside.clock,
+            draw=self.outside.draw,
+            revision=lambda: self.mesh.revision,
+        )
+
+    @property
+    def exchange(self) -> Exchange:
+        if self._exchange is None:
+            raise StartRefused("no policy is in force yet")
+        return self._exchange
+
+    @property
+    def mesh(self) -> Mesh:
+        return self.exchange.mesh
+
+    async def enter(self, mesh: Mesh) -> None:
+        """Puts a mesh in force everywhere. The catalog comes before the exchange: from then on no
+        commit under the old revision gets through, and each waits for the new one."""
+        stores = self.rooms.enter(mesh)
+        self.vitals.stores(self.rooms.problems)
+        kept = await self.catalog.policy()
+        if kept is None or kept[0] != mesh.revision:
+            event = Event("policy", self.outside.clock(), door="folder", revision=mesh.revision)
+            await self.catalog.put_policy(mesh.revision, mesh.texts, event)
+        if self._exchange is None:
+            self._exchange = Exchange(self._means(), mesh, stores)
+        else:
+            self._exchange.enter(mesh, stores)
+        await self.enter_keys()
+
+    async def enter_keys(self) -> None:
+        """Puts the keys of the mesh and of the catalog in force, as they are now."""
+        kept = await self.catalog.keys()
+        found, problems = await asyncio.to_thread(
+            credentials, self.mesh, kept, self.seal, self.secret
+        )
+        self.keyring.enter(found)
+        self.vitals.keys(len(found), problems)
+
+    def secret(self, reference: str) -> Secret:
+        return resolve(reference, self.config.policies)
+
+    def decide(self, claim: Claim) -> Share | None:
+        """What the policy in force gives the claim's party of its version."""
+        bucket = self.mesh.buckets.get(claim.version.ref.bucket) or claim.bucket
+        if bucket is None:
+            return None
+        shares = self.mesh.policy.decide(claim.version.facts, bucket).shares
+        return next((s for s in shares if s.party == claim.delivery.party), None)
+
+    def read_version(self, version: Version) -> Chunks:
+        return from_extents(version, self._store)(0, version.size)
+
+    def buckets(self) -> Sequence[Bucket]:
+        return tuple(self.mesh.buckets.values())
+
+    def places(self) -> Sequence[tuple[str, str]]:
+        return [(p.name, name) for p in self.mesh.parties.values() for name in p.stores]
+
+    def _store(self, party: str, name: str) -> Store:
+        store = self.rooms.store(party, name)
+        if store is None:
+            raise StoreUnavailable(f"store {name} of {party} can't be used as it is")
+        return store
+
+    def _means(self) -> Means:
+        return Means(
+            rows=self.catalog,
+            clock=self.outside.clock,
+            ids=self.outside.id,
+            observe=self.sealer.observe if self.config.audit.reads else self._observe_refusals,
+            nudge=self.courier.nudge,
+            offload=self._offload,
+            part_bytes_min=self.config.limits.part,
+        )
+
+    def _observe_refusals(self, event: Event) -> None:
+        """`audit: {reads: no}`: what was refused is recorded all the same."""
+        if event.kind == "refusal":
+            self.sealer.observe(event)
+
+    def _offload(self, work: Callable[[], None]) -> Awaitable[None]:
+        return asyncio.get_running_loop().run_in_executor(self.hashing, work)
+
+
+async def open_catalog(config: Config, outside: Outside, *, read_only: bool = False) -> Catalog:
+    """Takes the catalog's lock, unless it is only read; CatalogInUse if another one has it."""
+    if not read_only:
+        await asyncio.to_thread(config.catalog.parent.mkdir, parents=True, exist_ok=True)
+    return await SqliteCatalog.open(str(config.catalog), clock=outside.clock, read_only=read_only)
+
+
+async def checkpoint(sealer: Sealer, catalog: Catalog) -> str:
+    """Seals what the log holds, and returns the newest signed checkpoint."""
+    while await sealer.step():
+        pass
+    newest = await catalog.checkpoint()
+    return newest[2] if newest else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway at work. `made` are the keys of its first start."""
+
+    house: House
+    made: tuple[Credential, ...]
+    doors: Mapping[str, Door]
+    workers: Sequence[asyncio.Task[None]]
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Returns when `stop` is set; raises what ended a worker before its time."""
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait((stopping, *self.workers), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for worker in done - {stopping}:
+            worker.result()
+
+
+@asynccontextmanager
+async def running(config: Config, outside: Outside | None = None) -> AsyncIterator[Running]:
+    """The whole gateway, from start to stop. What is pushed last is stopped first: doors, then
+    the courier, then the log, then the catalog."""
+    gate.check(gate.this_build())
+    outside = outside or Outside()
+    async with AsyncExitStack() as stack:
+        house = await _house(config, outside, stack)
+        policies = _policies(house)
+        await policies.start()
+        first = FirstKeys(house.catalog, house.seal, outside.clock, outside.entropy)
+        made = await first.make(house.mesh)
+        await house.enter_keys()
+        await _log_start_and_stop(house, stack)
+        workers = await _workers(house, policies, stack)
+        await _control(house, stack)
+        doors = await _doors(house, stack)
+        stack.callback(setattr, house.vitals, "stopping", True)
+        yield Running(house, made, doors, workers)
+
+
+async def _house(config: Config, outside: Outside, stack: AsyncExitStack) -> House:
+    await asyncio.to_thread(config.state.mkdir, mode=0o700, parents=True, exist_ok=True)
+    catalog = await open_catalog(config, outside)
+    stack.push_async_callback(catalog.close)
+    seal = await open_seal(config.seal_key, config.folder, catalog, outside.entropy)
+    signer = await log_signer(catalog, seal, outside.entropy)
+    keep = config.audit.keep * S_NS
+    sealer = Sealer(catalog, signer, outside.clock, keep_reads=keep)
+    telemetry = Telemetry(CollectorRegistry(), log_requests=config.log.requests)
+    vitals = Vitals(catalog, sealer, telemetry, outside.clock, outside.clock())
+    pool = ThreadPoolExecutor(STORE_THREADS, "store")
+    stack.callback(pool.shutdown, cancel_futures=True)
+    rooms = Storerooms(
+        lambda spec, secrets: build(spec, secrets, pool),
+        lambda reference: resolve(reference, config.policies),
+    )
+    house = House(config, outside, catalog, seal, sealer, vitals, rooms)
+    stack.callback(house.hashing.shutdown, cancel_futures=True)
+    return house
+
+
+def _policies(house: House) -> Policies:
+    return Policies(
+        folder=house.config.policies,
+        settings=house.catalog,
+        clock=house.outside.clock,
+        enter=house.enter,
+        changed=house.vitals.changed,
+    )
+
+
+async def _log_start_and_stop(house: House, stack: AsyncExitStack) -> None:
+    """The last record is the stop, and the last checkpoint covers it."""
+
+    async def say(kind: str) -> None:
+        await house.catalog.append([Event(kind, house.outside.clock())])
+
+    stack.push_async_callback(house.sealer.stop)
+    await say("start")
+    stack.push_async_callback(say, "stop")
+
+
+async def _workers(
+    house: House, policies: Policies, stack: AsyncExitStack
+) -> Sequence[asyncio.Task[None]]:
+    """Each runs until it is stopped; one that ends before ends the gateway."""
+    collector = Collector(house.catalog, house.rooms.store, house.outside.clock, house.buckets)
+    housekeeping = Housekeeping(collector, house.places)
+    runs = {
+        "sealer": house.sealer.run(),
+        "courier": house.courier.run(),
+        "policies": policies.watch(),
+        "housekeeping": housekeeping.run(),
+    }
+    tasks = [asyncio.create_task(run, name=name) for name, run in runs.items()]
+
+    async def cancel() -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    stack.push_async_callback(cancel)
+    stack.push_async_callback(house.courier.stop, COURIER_GRACE_SECONDS)
+    return tasks
+
+
+async def _control(house: House, stack: AsyncExitStack) -> None:
+    commands = Commands(
+        catalog=house.catalog,
+        seal=house.seal,
+        mesh=lambda: house.mesh,
+        clock=house.outside.clock,
+        random=house.outside.entropy,
+        checkpoint=lambda: checkpoint(house.sealer, house.catalog),
+        keys_changed=house.enter_keys,
+        resumed=house.courier.nudge,
+    )
+    server = ControlServer(house.config.state, commands.actions())
+    await server.start()
+    stack.push_async_callback(server.stop)
+
+
+async def _doors(house: House, stack: AsyncExitStack) -> Mapping[str, Door]:
+    doors: dict[str, Door] = {}
+    for name, listen in house.config.listen.items():
+        doors[name] = await (_s3_door if name == "s3" else _admin_door)(house, listen)
+        stack.push_async_callback(doors[name].close)
+    return MappingProxyType(doors)
+
+
+async def _s3_door(house: House, listen: Listen) -> Door:
+    config, limits = house.config, house.config.limits
+    door = S3Door(
+        house.exchange,
+        lookup=house.keyring.lookup,
+        clock=house.outside.clock,
+        ids=house.outside.request_id,
+        telemetry=house.vitals.telemetry,
+        stranger=house.sealer.unsigned,
+        token_secret=house.seal.derive(PURPOSE_TOKENS),
+        ready=house.vitals.ready,
+        region=config.region,
+        domain=config.domain,
+        external_url=config.external_url,
+        trusted_proxies=config.trusted_proxies,
+        limits=Limits(
+            body_bytes_max=limits.body,
+            head_bytes_max=limits.header,
+            document_bytes_max=limits.xml,
+            requests_max=limits.requests,
+            connections_max=limits.connections,
+            parts_max=limits.parts,
+            head_s=limits.head,
+            stall_s=limits.stall,
+            idle_s=limits.idle,
+        ),
+    )
+    return await open_door(door.start, partial(door.stop, limits.stop), listen)
+
+
+async def _admin_door(house: House, listen: Listen) -> Door:
+    vitals = house.vitals
+    server = SmallServer(AdminDoor(vitals.health, vitals.metrics, vitals.ready))
+    return await open_door(server.start, server.stop, listen)
