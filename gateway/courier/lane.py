@@ -125,6 +125,9 @@ class LaneWorker:
                 self._probes.add(claim.delivery.id)
             task = asyncio.create_task(self._run(claim))
             task.add_done_callback(lambda _: self._wake.set())
+            lapsed = self._held.get(claim.delivery.id)
+            if lapsed is not None:  # its lease ran out under its hands: this claim takes its place
+                lapsed.task.cancel()
             self._held[claim.delivery.id] = _Hold(claim, task, now)
         return len(claims)
 

@@ -60,11 +60,14 @@ def claim_of(version: Version, **changed: object) -> Claim:
 
 
 class Lying(MemoryStore):
-    """Keeps `lie(data)` where it was given data."""
+    """Keeps `lie(data)` where it was given data; the next `lies` deliveries are spoilt. `arrived`
+    names the version of every whole copy that it took."""
 
     def __init__(self, clock: Callable[[], int], lie: Callable[[bytes], bytes]) -> None:
         super().__init__(clock)
         self._lie = lie
+        self.lies = 0
+        self.arrived: list[str] = []
 
     async def deliver(
         self, key: str, parcel: Parcel, body: Chunks, *, replace: str | None
@@ -72,9 +75,13 @@ class Lying(MemoryStore):
         data = b"".join([chunk async for chunk in body])
         if len(data) != parcel.size:
             raise BrokenSource
-        data = self._lie(data)
-        parcel = dataclasses.replace(parcel, size=len(data))
-        return await super().deliver(key, parcel, stream(data), replace=replace)
+        kept = self._lie(data)[:: -1 if self.lies else 1]
+        marks = dataclasses.replace(parcel, size=len(kept))
+        written = await super().deliver(key, marks, stream(kept), replace=replace)
+        if kept == data:
+            self.arrived.append(parcel.version)
+        self.lies = max(0, self.lies - 1)
+        return written
 
     def lose(self, key: str) -> None:
         """The owner takes the file away."""
