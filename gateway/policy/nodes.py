@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -48,12 +49,14 @@ class Tree:
     problems: tuple[Problem, ...] = ()
 
 
-_TRAPS = tuple(
+_WORDS: Mapping[str, Any] = MappingProxyType({"true": True, "false": False, "null": None, "": None})
+_TRAP_WORDS = MappingProxyType(
+    dict.fromkeys(("y", "n", "yes", "no", "true", "false", "on", "off"), "true or false")
+    | {"~": "nothing", "null": "nothing", "=": "a default value"}
+)
+_TRAP_NUMBERS = tuple(
     (re.compile(pattern), reading)
     for pattern, reading in (
-        (r"(y|n|yes|no|true|false|on|off)(?!.)", "true or false"),
-        (r"(~|null)(?!.)", "nothing"),
-        (r"=", "a default value"),
         (r"[-+]?0(x[0-9a-f_]+|b[01_]+|o?[0-9_]+)", "a number in another base"),
         (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "a number in base 60"),
         (r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)(e[-+]?[0-9]+)?", "a number"),
@@ -61,21 +64,22 @@ _TRAPS = tuple(
         (r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([t ].*)?", "a date"),
     )
 )
+_NUMBER_STARTS = frozenset("+-.0123456789")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_WORDS: tuple[tuple[str, Any], ...] = (("true", True), ("false", False), ("null", None), ("", None))
 
 
 def scalar(text: str) -> Any:
     """What a bare word stands for."""
-    for word, value in _WORDS:
-        if text == word:
-            return value
+    if text in _WORDS:
+        return _WORDS[text]
+    lowered = text.lower()
+    if lowered in _TRAP_WORDS:
+        return Trap(text, _TRAP_WORDS[lowered])
+    if text[0] not in _NUMBER_STARTS:
+        return text
     if len(text) <= INTEGER_DIGITS_MAX and _INTEGER.fullmatch(text):
         return int(text)
-    lowered = text.lower()
-    if lowered[:1].isalpha() and len(lowered) > len("false"):
-        return text
-    reading = next((r for pattern, r in _TRAPS if pattern.fullmatch(lowered)), "")
+    reading = next((r for pattern, r in _TRAP_NUMBERS if pattern.fullmatch(lowered)), "")
     return Trap(text, reading) if reading else text
 
 

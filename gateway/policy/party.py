@@ -245,7 +245,7 @@ class _Compiler:
     def send(self, i: int, entry: SendEntry) -> Send:
         return Send(
             rule=self._rule("sends", i, entry),
-            rank=repr(entry),
+            rank=entry.model_dump_json(),
             bucket=entry.bucket,
             keys=tuple(map(compiled, entry.keys)),
             excepts=tuple(map(compiled, entry.excepts)),
@@ -260,7 +260,7 @@ class _Compiler:
     def forbid(self, i: int, entry: ForbidEntry) -> Forbid:
         return Forbid(
             rule=self._rule("forbids", i, entry),
-            rank=repr(entry),
+            rank=entry.model_dump_json(),
             bucket=entry.bucket,
             keys=tuple(map(compiled, entry.keys)),
             excepts=tuple(map(compiled, entry.excepts)),
@@ -271,7 +271,7 @@ class _Compiler:
     def accept(self, i: int, entry: AcceptEntry) -> Accept:
         return Accept(
             rule=self._rule("accepts", i, entry),
-            rank=repr(entry),
+            rank=entry.model_dump_json(),
             bucket=entry.bucket,
             keys=tuple(map(compiled, entry.keys)),
             excepts=tuple(map(compiled, entry.excepts)),

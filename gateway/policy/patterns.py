@@ -138,8 +138,11 @@ def _body(piece: Sequence[Token], *, last: bool) -> str:
 
 def intersect(left: Sequence[Token], right: Sequence[Token]) -> bool:
     """Is there a text that both match? Walks both as automata, side by side."""
-    if not _starts_agree(left, right):
+    one, other = _start(left), _start(right)
+    if not (one.startswith(other) or other.startswith(one)):
         return False
+    if _takes_all(left, one, other) or _takes_all(right, other, one):
+        return True
     first, second = _Automaton(left), _Automaton(right)
     seen = {(0, 0)}
     todo = [(0, 0)]
@@ -154,11 +157,13 @@ def intersect(left: Sequence[Token], right: Sequence[Token]) -> bool:
     return False
 
 
-def _starts_agree(left: Sequence[Token], right: Sequence[Token]) -> bool:
-    a = left[0] if left and isinstance(left[0], str) else ""
-    b = right[0] if right and isinstance(right[0], str) else ""
-    shared = min(len(a), len(b))
-    return a[:shared] == b[:shared]
+def _start(parts: Sequence[Token]) -> str:
+    return parts[0] if parts and isinstance(parts[0], str) else ""
+
+
+def _takes_all(parts: Sequence[Token], start: str, begun: str) -> bool:
+    """Is this `start**`, and does whatever has `begun` so begin with that start?"""
+    return begun.startswith(start) and tuple(parts) == (*filter(None, [start]), Wild.ANY)
 
 
 class _Class(enum.Enum):
