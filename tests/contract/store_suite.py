@@ -262,14 +262,20 @@ class StoreSuite:
 
         self.run(kind, behaviour)
 
-    def test_a_cancelled_write_leaves_nothing(self, kind: Kind) -> None:
-        async def endless() -> Chunks:
-            yield b"x" * 2 * MIB
-            await asyncio.sleep(3600)
-
+    @pytest.mark.parametrize("before", [0, 2 * MIB, 20 * MIB])
+    def test_a_cancelled_write_leaves_nothing(self, kind: Kind, before: int) -> None:
         async def behaviour(store: Opened) -> None:
+            waiting = asyncio.Event()
+
+            async def endless() -> Chunks:
+                async for chunk in many(before):
+                    yield chunk
+                waiting.set()
+                await asyncio.sleep(3600)
+
             writing = asyncio.create_task(store.write(KEY, endless(), size=None))
-            await asyncio.sleep(0.05)
+            await waiting.wait()
+            await asyncio.sleep(0.1)
             writing.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await writing
@@ -456,6 +462,30 @@ class StoreSuite:
             with pytest.raises(ChangedInStore):
                 await store.retag("in/x", {"a": "b"}, if_match=placed.etag)
             assert await whole(store.read_copy("in/x")) == b"theirs"
+
+        self.run(kind, behaviour)
+
+    @pytest.mark.parametrize("size", [10, 13 * MIB])
+    @pytest.mark.parametrize("replacing", [False, True])
+    def test_what_comes_meanwhile_is_not_overwritten(
+        self, kind: Kind, size: int, replacing: bool
+    ) -> None:
+        async def behaviour(store: Opened) -> None:
+            replace = None
+            if replacing:
+                old = await store.deliver("in/x", parcel(b"old"), pieces(b"old"), replace=None)
+                replace = old.etag
+
+            async def overtaken() -> Chunks:
+                async for chunk in many(size):
+                    yield chunk
+                await kind.plant(store, "in/x", b"theirs")
+
+            sent = parcel(await whole(many(size)), "v2", 2)
+            with pytest.raises(Occupied):
+                await store.deliver("in/x", sent, overtaken(), replace=replace)
+            assert await whole(store.read_copy("in/x")) == b"theirs"
+            assert await listed(store.keys()) == {"in/x"}
 
         self.run(kind, behaviour)
 
