@@ -229,5 +229,5 @@ class Deliveries(RuleBasedStateMachine):
             assert (row.receipt is not None) == (row.state is DeliveryState.DONE)
 
 
-Deliveries.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+Deliveries.TestCase.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
 TestDeliveries = Deliveries.TestCase
