@@ -24,7 +24,7 @@ class Rules:
             "topology.yaml": TOPOLOGY,
             "acme.yaml": _acme(self),
             "globex.yaml": _accepts("globex", 'into: "in/{key}"' if self.globex_accepts else None),
-            "initech.yaml": _accepts("initech", "bucket: orders" if self.initech_accepts else None),
+            "initech.yaml": _accepts("initech", "deletes: keep" if self.initech_accepts else None),
         }
 
     def mode(self, party: str, author: str, key: str, tags: dict[str, str]) -> str:
@@ -78,7 +78,7 @@ def _acme(rules: Rules) -> str:
 def _accepts(party: str, how: str | None) -> str:
     if how is None:
         return f"party: {party}\n"
-    return f'party: {party}\naccepts:\n  - {{from: [acme], keys: ["a/**"], {how}}}\n'
+    return f'party: {party}\naccepts:\n  - {{from: [acme], bucket: orders, keys: ["a/**"], {how}}}\n'
 
 
 @dataclass
