@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
-import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,7 +15,6 @@ from prometheus_client import CollectorRegistry
 from gateway import gate
 from gateway.admin import AdminDoor
 from gateway.catalog import Catalog, Claim
-from gateway.catalog.sqlite import SqliteCatalog
 from gateway.commands import Commands
 from gateway.config import Config, Listen
 from gateway.control import ControlServer
@@ -42,6 +37,7 @@ from gateway.identity import (
 )
 from gateway.keys import FirstKeys, log_signer, open_seal
 from gateway.model import Bucket, Chunks, Event, Share, Version
+from gateway.outside import Outside, checkpoint, open_catalog
 from gateway.policy.mesh import Mesh
 from gateway.reload import Policies
 from gateway.s3.desk import Limits
@@ -55,28 +51,9 @@ from gateway.telemetry import Telemetry
 STORE_THREADS = 16
 HASH_THREADS = 4
 """Hashing releases the interpreter's lock; more threads than cores would only wait."""
-ID_BYTES = 20
-REQUEST_ID_BYTES = 8
 COURIER_GRACE_SECONDS = 10.0
 """What is under way then is abandoned: the next start looks it up and goes on."""
 S_NS = 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What comes from outside the program, and tests replace."""
-
-    clock: Callable[[], int] = time.time_ns
-    entropy: Callable[[int], bytes] = os.urandom
-    draw: Callable[[], float] = random.random
-
-    def id(self) -> str:
-        """Of versions and uploads: 160 random bits, no counter, nothing that a URL escapes."""
-        return base64.b32encode(self.entropy(ID_BYTES)).decode().lower()
-
-    def request_id(self) -> str:
-        """As AWS's: 16 characters of upper case and digits."""
-        return self.entropy(REQUEST_ID_BYTES).hex().upper()
 
 
 @dataclass
@@ -185,21 +162,6 @@ class House:
 
     def _offload(self, work: Callable[[], None]) -> Awaitable[None]:
         return asyncio.get_running_loop().run_in_executor(self.hashing, work)
-
-
-async def open_catalog(config: Config, outside: Outside, *, read_only: bool = False) -> Catalog:
-    """Takes the catalog's lock, unless it is only read; CatalogInUse if another one has it."""
-    if not read_only:
-        await asyncio.to_thread(config.catalog.parent.mkdir, parents=True, exist_ok=True)
-    return await SqliteCatalog.open(str(config.catalog), clock=outside.clock, read_only=read_only)
-
-
-async def checkpoint(sealer: Sealer, catalog: Catalog) -> str:
-    """Seals what the log holds, and returns the newest signed checkpoint."""
-    while await sealer.step():
-        pass
-    newest = await catalog.checkpoint()
-    return newest[2] if newest else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gateway.app import Outside, checkpoint, open_catalog
 from gateway.catalog import Catalog, opening
 from gateway.commands import Commands
 from gateway.config import Config
@@ -16,6 +15,7 @@ from gateway.control import Action
 from gateway.errors import ConfigError
 from gateway.identity import resolve
 from gateway.keys import log_signer, open_seal
+from gateway.outside import Outside, checkpoint, open_catalog
 from gateway.policy.document import load
 from gateway.policy.mesh import Mesh, secrets_of
 from gateway.policy.problems import Problem

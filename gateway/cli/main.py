@@ -1,41 +1,52 @@
-"""The command `crossdock`: a list of its commands, each in a file of its own."""
+"""The command `crossdock`: a table of its commands, each in a file of its own."""
 
 from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import click
 
 from gateway import __version__
-from gateway.cli.audit import audit
-from gateway.cli.backup import backup, restore
-from gateway.cli.check import check
-from gateway.cli.deliveries import deliveries
-from gateway.cli.demo import demo
-from gateway.cli.key import key
-from gateway.cli.policy import policy
-from gateway.cli.serve import serve
-from gateway.cli.story import history, who_has
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "serve": "gateway.cli.serve:serve",
+        "check": "gateway.cli.check:check",
+        "policy": "gateway.cli.policy:policy",
+        "who-has": "gateway.cli.story:who_has",
+        "history": "gateway.cli.story:history",
+        "deliveries": "gateway.cli.deliveries:deliveries",
+        "key": "gateway.cli.key:key",
+        "audit": "gateway.cli.audit:audit",
+        "backup": "gateway.cli.backup:backup",
+        "restore": "gateway.cli.backup:restore",
+        "demo": "gateway.cli.demo:demo",
+    }
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Loads a command when it is called: the gateway's own libraries take seconds to load, and
+    most commands need none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        command = getattr(importlib.import_module(module), name)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="crossdock")
 def main() -> None:
     """Crossdock: files between companies, under each company's own policy.
 
     Exit codes: 0 done, 1 no (not found, refused, does not verify), 2 bad input.
     """
-
-
-for each in (
-    serve,
-    check,
-    policy,
-    who_has,
-    history,
-    deliveries,
-    key,
-    audit,
-    backup,
-    restore,
-    demo,
-):
-    main.add_command(each)

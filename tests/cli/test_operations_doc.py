@@ -34,7 +34,9 @@ def settings(model: type[BaseModel], before: str = "") -> Iterator[str]:
 
 
 def commands(group: click.Group, before: str) -> Iterator[str]:
-    for name, each in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        each = group.get_command(context, name)
         if isinstance(each, click.Group):
             yield from commands(each, f"{before} {name}")
         else:

@@ -21,8 +21,8 @@ def test_check_names_every_mistake_with_its_place(site: Site) -> None:
     assert result.exit_code == 2
     acme = os.path.relpath(site.folder / "policies/acme.yaml")
     globex = os.path.relpath(site.folder / "policies/globex.yaml")
-    assert f"{acme}:4:37: unknown field `keyz`" in result.stdout
-    assert f"{globex}:2:18:" in result.stdout
+    assert f"{acme}:4:36: unknown field `keyz`; did you mean `keys`?" in result.stdout
+    assert f"{globex}:2:19: bare `no` is true or false to YAML" in result.stdout
 
 
 def test_check_finds_a_secret_that_is_not_there(

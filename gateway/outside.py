@@ -1,0 +1,51 @@
+"""What a gateway and its commands both stand on: the clock, chance, and the catalog's file."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.catalog import Catalog
+from gateway.catalog.sqlite import SqliteCatalog
+from gateway.config import Config
+from gateway.sealer import Sealer
+
+ID_BYTES = 20
+REQUEST_ID_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What comes from outside the program, and tests replace."""
+
+    clock: Callable[[], int] = time.time_ns
+    entropy: Callable[[int], bytes] = os.urandom
+    draw: Callable[[], float] = random.random
+
+    def id(self) -> str:
+        """Of versions and uploads: 160 random bits, no counter, nothing that a URL escapes."""
+        return base64.b32encode(self.entropy(ID_BYTES)).decode().lower()
+
+    def request_id(self) -> str:
+        """As AWS's: 16 characters of upper case and digits."""
+        return self.entropy(REQUEST_ID_BYTES).hex().upper()
+
+
+async def open_catalog(config: Config, outside: Outside, *, read_only: bool = False) -> Catalog:
+    """Takes the catalog's lock, unless it is only read; CatalogInUse if another one has it."""
+    if not read_only:
+        await asyncio.to_thread(config.catalog.parent.mkdir, parents=True, exist_ok=True)
+    return await SqliteCatalog.open(str(config.catalog), clock=outside.clock, read_only=read_only)
+
+
+async def checkpoint(sealer: Sealer, catalog: Catalog) -> str:
+    """Seals what the log holds, and returns the newest signed checkpoint."""
+    while await sealer.step():
+        pass
+    newest = await catalog.checkpoint()
+    return newest[2] if newest else ""
