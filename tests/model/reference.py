@@ -78,7 +78,9 @@ def _acme(rules: Rules) -> str:
 def _accepts(party: str, how: str | None) -> str:
     if how is None:
         return f"party: {party}\n"
-    return f'party: {party}\naccepts:\n  - {{from: [acme], bucket: orders, keys: ["a/**"], {how}}}\n'
+    return (
+        f'party: {party}\naccepts:\n  - {{from: [acme], bucket: orders, keys: ["a/**"], {how}}}\n'
+    )
 
 
 @dataclass

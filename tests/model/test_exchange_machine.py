@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields, replace
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from gateway.errors import Denied, NoSuchBucket, StoreUnavailable
+from tests.model.mutants import MUTANTS
 from tests.model.reference import PARTIES, WRITERS, Kept, Reference, Rules
 from tests.model.world import HOUR, World
 
 KEYS = {party: [f"{prefix}{n}" for prefix in WRITERS[party] for n in "12"] for party in WRITERS}
 SWITCHES = [field.name for field in fields(Rules)]
+EXAMPLES = 60
 TAGS = st.sampled_from([{}, {"class": "pii"}, {"class": "open"}])
 
 
@@ -31,6 +40,9 @@ class ExchangeMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.world.close()
 
+    def count_step(self, kind: str) -> None:
+        """For the run that counts how much of what it tries succeeds."""
+
     # --- what writers do -----------------------------------------------------------------------
 
     @rule(data=st.data(), party=st.sampled_from(sorted(WRITERS)), tags=TAGS)
@@ -39,18 +51,21 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.count += 1
         content = f"{party} {self.count}".encode()
         version = self.world.put(party, key, content, tags)
+        self.count_step("done")
         self.model.put(Kept(version.id, party, key, content, tags=dict(tags)))
 
     @rule(content=st.binary(max_size=8), tags=TAGS)
     def put_shared(self, content: bytes, tags: dict[str, str]) -> None:
         """Aims at the one key that is both copied and shared."""
         version = self.world.put("acme", "a/1", content, tags)
+        self.count_step("done")
         self.model.put(Kept(version.id, "acme", "a/1", content, tags=dict(tags)))
 
     @rule(party=st.sampled_from(PARTIES), key=st.sampled_from(["a/1", "c/1", "g/1", "x/1"]))
     def put_without_right(self, party: str, key: str) -> None:
         if self.model.may_write(party, key):
             return
+        self.count_step("refused")
         before = list(self.world.stores["acme", "home"].calls)
         with pytest.raises(NoSuchBucket if party == "umbra" else Denied):
             self.world.put(party, key, b"no", {})
@@ -59,6 +74,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     @rule(party=st.sampled_from(sorted(WRITERS)))
     def put_on_a_failing_store(self, party: str) -> None:
         """Nothing of it may ever be seen: the invariants look."""
+        self.count_step("refused")
         self.world.stores[party, "home"].orders.append("before")
         with pytest.raises(StoreUnavailable):
             self.world.put(party, KEYS[party][0], b"lost", {})
@@ -67,6 +83,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     def delete(self, data: st.DataObject, party: str) -> None:
         key = data.draw(st.sampled_from(KEYS[party]))
         marker = self.world.delete(party, key)
+        self.count_step("done")
         self.model.delete(Kept(marker, party, key, b"", marker=True))
 
     @precondition(lambda self: any(v.open_to for v in self.model.versions))
@@ -74,6 +91,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     def delete_by_version(self, data: st.DataObject) -> None:
         version = data.draw(st.sampled_from([v for v in self.model.versions if v.open_to]))
         self.world.delete(version.author, version.key, version.id)
+        self.count_step("done")
         self.model.unwrite(version)
 
     @precondition(lambda self: any(v.open_to and not v.marker for v in self.model.versions))
@@ -82,6 +100,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         candidates = [v for v in self.model.versions if v.open_to and not v.marker]
         version = data.draw(st.sampled_from(candidates))
         self.world.tag(version.author, version.key, version.id, tags)
+        self.count_step("done")
         self.model.retag(version, dict(tags))
 
     # --- what operators, clocks and machines do ------------------------------------------------
@@ -91,6 +110,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         rules = self.model.rules
         self.model.rules = replace(rules, **{switch: not getattr(rules, switch)})
         self.world.edit(self.model.rules.files())
+        self.count_step("done")
 
     @rule()
     def restart(self) -> None:
@@ -107,6 +127,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.world.drain()
         self.world.stores["globex", "home"].orders.clear()
         self.model.deliver_all()
+        self.count_step("done")
         expected = {f"in/{key}": v.content for key, v in self.model.copies.items()}
         assert self.world.copies() == expected
 
@@ -126,10 +147,43 @@ class ExchangeMachine(RuleBasedStateMachine):
                 assert self.world.read(party, key) == (version.content if version else None)
 
 
-ExchangeMachine.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-TestExchange = ExchangeMachine.TestCase
+def run(machine: type[ExchangeMachine], examples: int) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=30,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            phases=(Phase.generate,),
+            print_blob=True,
+        ),
+    )
+
+
+def test_the_exchange_agrees_with_the_reference_model() -> None:
+    tally: Counter[str] = Counter()
+
+    class Counting(ExchangeMachine):
+        def count_step(self, kind: str) -> None:
+            tally[kind] += 1
+
+    run(Counting, EXAMPLES)
+    assert tally["done"] >= tally["refused"], "at least half of the rules must succeed"
+
+
+@pytest.mark.soak
+def test_the_exchange_agrees_with_the_reference_model_for_long() -> None:
+    run(ExchangeMachine, EXAMPLES * 100)
+
+
+@pytest.mark.parametrize("bug", MUTANTS)
+def test_a_planted_bug_is_found(bug: str) -> None:
+    class Broken(ExchangeMachine):
+        def make_world(self) -> World:
+            return MUTANTS[bug](self.model.rules.files())
+
+    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever breaks first
+        run(Broken, EXAMPLES * 10)

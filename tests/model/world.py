@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.catalog.sqlite import SqliteCatalog
-
 from gateway.catalog import Claim, Expect
+from gateway.catalog.sqlite import SqliteCatalog
 from gateway.courier.courier import Courier
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.exchange import Exchange, Means
