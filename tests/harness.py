@@ -195,6 +195,10 @@ class Gateway:
         await self.door.stop(GRACE_S)
         await self.courier.stop(GRACE_S)
         await self.catalog.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:  # aiohttp waits 10 s for bodies that a client broke off
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     async def _enter(self) -> None:
         loaded = load(self.files, base=str(self.folder))

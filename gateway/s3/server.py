@@ -165,18 +165,20 @@ class S3Door:
         started = timer()
         turn = _Turn(self._ids(), self._clock() // NS_PER_SECOND)
         request_id.set(turn.id)
-        wire = Wire(raw, stall_s=self._limits.stall_s, closing=self._stopping)
+        wire = Wire(raw, stall_s=self._limits.stall_s)
         prelude = self._prelude(turn)
         try:
             try:
-                sent = await wire.send(await self._answer(turn, wire), prelude)
+                answer = await self._answer(turn, wire)
+                sent = await wire.send(answer, prelude, last=self._stopping)
             except ConnectionError:
                 raise
             except Exception as error:
                 if wire.started:
                     log.exception("an answer broke off", extra={"operation": turn.operation})
                     raise Broken from error
-                sent = await wire.send(_rendered(error, turn, raw), prelude)
+                answer = _rendered(error, turn, raw)
+                sent = await wire.send(answer, prelude, last=self._stopping)
         except ConnectionError:
             sent = Sent(CLIENT_GONE, keep_alive=False)
         took = timer() - started

@@ -63,17 +63,16 @@ class Broken(ConnectionResetError):
 class Wire:
     """A request's connection, until its answer is sent.
 
-    `stall_s` is how long a body may give no byte; `closing` announces the end of the connection
-    whatever the request was. `received` and `sent` count bytes of content.
+    `stall_s` is how long a body may give no byte. `received` and `sent` count bytes of content.
     """
 
-    def __init__(self, raw: web.BaseRequest, *, stall_s: float, closing: bool = False) -> None:
+    def __init__(self, raw: web.BaseRequest, *, stall_s: float) -> None:
         self.raw = raw
         self.started = False
         self.received = 0
         self.sent = 0
         self._stall_s = stall_s
-        self._closing = closing
+        self._broken = False
         expect = raw.headers.get("Expect", "")
         self._expects = expect.lower() == "100-continue" and raw.version >= HttpVersion11
 
@@ -95,23 +94,24 @@ class Wire:
                     async with asyncio.timeout(self._stall_s):
                         data = await content.readany()
             except TimeoutError:
-                self._closing = True
+                self._broken = True
                 raise S3Error("RequestTimeout") from None
             except (OSError, web.RequestPayloadError) as error:
-                self._closing = True
+                self._broken = True
                 raise IncompleteBody from error
             if data:
                 self.received += len(data)
                 yield data
 
-    async def send(self, answer: Answer, prelude: str) -> Sent:
-        """Writes the answer; `prelude` is the headers that every answer has, each with its CRLF.
+    async def send(self, answer: Answer, prelude: str, *, last: bool = False) -> Sent:
+        """Writes the answer; `prelude` is the headers that every answer has, each with its CRLF;
+        `last` ends the connection whatever the request was.
 
         What `answer.chunks` raises before the first byte is passed on, for another answer to be
         sent. Later there is no way to say it: the connection is cut, so that the client can't
         take a part for the whole. Raises Broken then, and ConnectionError if the client is gone.
         """
-        close = self._closing or self._must_close()
+        close = last or self._broken or self._must_close()
         bare = self.raw.method == "HEAD" or answer.status in _BODILESS
         if answer.chunks is None:
             head = _head(answer, answer.length, prelude, close=close)
@@ -182,8 +182,8 @@ def _head(answer: Answer, length: int, prelude: str, *, close: bool) -> bytes:
         lines.append(f"content-length: {length}")
     if close:
         lines.append("connection: close")
-    own = "\r\n".join(lines)
-    if own.count("\n") >= len(lines) or own.count("\r") >= len(lines):
+    own = "".join([f"{line}\r\n" for line in lines])
+    if own.count("\n") > len(lines) or own.count("\r") > len(lines):
         raise ValueError("a header holds a line end")
-    head = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n{prelude}{own}\r\n\r\n"
+    head = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n{prelude}{own}\r\n"
     return head.encode("utf-8", "surrogateescape")
