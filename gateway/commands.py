@@ -17,7 +17,7 @@ from gateway.catalog import Catalog, SealedKey
 from gateway.control import Action, Progress
 from gateway.errors import BadInput, NotFound
 from gateway.identity import Random, Seal, new_key, seal_secret
-from gateway.keys import key_event
+from gateway.keys import LOG_VERIFIER, key_event
 from gateway.policy.mesh import Mesh
 
 IDS_MAX = 10_000
@@ -109,7 +109,9 @@ class Commands:
         return {"path": str(path), "bytes": (await asyncio.to_thread(path.stat)).st_size}
 
     async def seal_log(self, arguments: Arguments, progress: Progress) -> Any:
-        return {"checkpoint": await self.checkpoint()}
+        note = await self.checkpoint()
+        key = await self.catalog.get(LOG_VERIFIER) or b""
+        return {"checkpoint": note, "key": key.decode()}
 
 
 def _text(arguments: Arguments, name: str) -> str:

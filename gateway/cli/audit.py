@@ -114,6 +114,7 @@ def checkpoint(session: Session) -> None:
         show.as_json(made)
     else:
         click.echo(made["checkpoint"], nl=False)
+        click.echo(f"Verify it with --key {made['key']}", err=True)
 
 
 @audit.command()

@@ -70,7 +70,7 @@ async def _serve(config: Config, as_json: bool) -> None:
         if as_json:
             show.line(_facts(gateway))
         else:
-            _greet(gateway)
+            greet(gateway)
         await gateway.until(stop)
 
 
@@ -92,7 +92,8 @@ def _facts(gateway: Running) -> dict[str, object]:
     }
 
 
-def _greet(gateway: Running) -> None:
+def greet(gateway: Running) -> None:
+    """Where it listens, who takes part, and an example to paste."""
     mesh = gateway.house.mesh
     for name, door in gateway.doors.items():
         show.say(f"{name:8}{door.listen.url}")

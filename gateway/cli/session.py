@@ -78,7 +78,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--config",
-        "file",
+        "config_file",
         type=click.Path(path_type=Path),
         default=CONFIG_FILE,
         show_default=True,
@@ -86,9 +86,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
     @wraps(function)
-    def run(*args: Any, file: Path, as_json: bool, **kwargs: Any) -> None:
+    def run(*args: Any, config_file: Path, as_json: bool, **kwargs: Any) -> None:
         with exit_codes():
-            function(Session(file, as_json), *args, **kwargs)
+            function(Session(config_file, as_json), *args, **kwargs)
 
     return run
 
