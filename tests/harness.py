@@ -166,6 +166,7 @@ class Gateway:
         self._pool.shutdown()
 
     async def _start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.catalog = await SqliteCatalog.open(self.folder / "catalog.db", clock=self.clock)
         self.rooms = Storerooms(lambda spec, secrets: build(spec, secrets, self._pool), Secret)
         self.courier = Courier(
