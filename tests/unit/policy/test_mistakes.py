@@ -335,6 +335,13 @@ def test_stores_side_by_side_do_not_overlap() -> None:
     assert load({"topology.yaml": text}, base="/srv/policies").problems == ()
 
 
+def test_one_partys_own_stores_may_lie_within_each_other() -> None:
+    text = topology(
+        "  a: {store: {type: file, path: x}, former_stores: [{type: file, path: x/v, name: old}]}\n"
+    )
+    assert load({"topology.yaml": text}, base="/srv/policies").problems == ()
+
+
 def test_co_authors_are_a_warning() -> None:
     text = topology(
         f"  a: {{{FILE_STORE % 'a'}}}\n  b: {{{FILE_STORE % 'b'}}}\n",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.model import Bucket, Facts, May, Mode, ObjectRef, Principal, Share
+from gateway.policy.clauses import target_values
 from gateway.policy.document import load
 from gateway.policy.mesh import Mesh
 
@@ -246,6 +247,35 @@ def test_somebody_elses_sends_make_no_members() -> None:
     subject = mesh()
     theirs = Bucket("acme-x", "globex", {"globex": ("**",)}, created=1)
     assert subject.policy.members(theirs) == {"globex"}
+
+
+def test_a_bucket_that_the_topology_no_longer_has_gets_no_new_members() -> None:
+    out = 'sends:\n  - {bucket: acme-x, keys: ["**"], to: {initech: share}}\n'
+    stale = replace(MADE, created=0)
+    assert mesh(acme=out).policy.members(stale) == {"acme"}
+
+
+def test_an_author_that_left_the_bucket_shares_nothing_there_any_more() -> None:
+    files = {
+        "topology.yaml": TOPOLOGY,
+        "acme.yaml": f"party: acme\n{sends('initech: share')}",
+        "initech.yaml": 'party: initech\naccepts:\n  - {from: ["*"]}\n',
+    }
+    gone = TOPOLOGY.replace('      acme: {write: ["invoices/**"]}\n', "")
+    after = load({**files, "topology.yaml": gone}, base="/srv", last_good=files).mesh
+    assert after is not None
+    assert after.texts["acme.yaml"] == files["acme.yaml"]
+    assert shares(after) == {}
+    assert not after.policy.sees("initech", FACTS, after.buckets["orders"]).allowed
+    assert not after.policy.sees("acme", FACTS, after.buckets["orders"]).allowed
+
+
+def test_no_copy_ever_lands_among_crossdocks_own_objects() -> None:
+    rule = mesh(globex=accepting("in/{key}")).policy.rules.accepts[0]
+    reckless = replace(rule, into="{key}")
+    facts = replace(FACTS, ref=ObjectRef("orders", ".crossdock/x"))
+    assert reckless.target(target_values(facts)) == ""
+    assert rule.target(target_values(facts)) == "in/.crossdock/x"
 
 
 # --- explaining --------------------------------------------------------------------------------
