@@ -1,0 +1,3 @@
+"""x."""
+class StorageSuite:
+    pass

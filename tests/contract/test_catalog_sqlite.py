@@ -1,0 +1,43 @@
+"""The SQLite catalog keeps the contract of all catalogs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from pathlib import Path
+
+import pytest
+
+from gateway.catalog import Catalog
+from gateway.catalog.sqlite import SqliteCatalog
+from tests.contract.catalog_audit import AuditSuite
+from tests.contract.catalog_kit import R1, Bench, Clock, Story, Tell
+from tests.contract.catalog_ledger import LedgerSuite
+from tests.contract.catalog_listing import ListingSuite
+from tests.contract.catalog_outbox import OutboxSuite
+from tests.contract.catalog_storage import StorageSuite
+
+
+@pytest.fixture
+def tell(tmp_path: Path) -> Tell:
+    names = itertools.count()
+
+    def run(story: Story) -> None:
+        async def told() -> None:
+            clock = Clock()
+            path = tmp_path / f"catalog-{next(names)}.db"
+            catalog: Catalog = await SqliteCatalog.open(path, clock=clock)
+            try:
+                bench = Bench(catalog, clock)
+                await bench.new_policy(R1)
+                await story(bench)
+            finally:
+                await catalog.close()
+
+        asyncio.run(told())
+
+    return run
+
+
+class TestSqlite(LedgerSuite, ListingSuite, OutboxSuite, StorageSuite, AuditSuite):
+    pass
