@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -54,6 +55,8 @@ HASH_THREADS = 4
 COURIER_GRACE_SECONDS = 10.0
 """What is under way then is abandoned: the next start looks it up and goes on."""
 S_NS = 10**9
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -199,8 +202,15 @@ async def running(config: Config, outside: Outside | None = None) -> AsyncIterat
         workers = await _workers(house, policies, stack)
         await _control(house, stack)
         doors = await _doors(house, stack)
-        stack.callback(setattr, house.vitals, "stopping", True)
+        stack.callback(_say_stopping, house)
+        log.info("serving", extra={name: door.listen.url for name, door in doors.items()})
         yield Running(house, made, doors, workers)
+    log.info("stopped")
+
+
+def _say_stopping(house: House) -> None:
+    house.vitals.stopping = True
+    log.info("stopping")
 
 
 async def _house(config: Config, outside: Outside, stack: AsyncExitStack) -> House:

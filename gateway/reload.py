@@ -155,6 +155,7 @@ class Policies:
         if old is None or old.mesh.revision != mesh.revision:
             await self.enter(mesh)
             entered = self.clock()
+            log.info("policy in force", extra={"revision": mesh.revision})
             self._last_good = mesh.texts
         self._say(Standing(mesh, entered, loaded.problems, loaded.warnings))
 
