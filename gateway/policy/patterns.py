@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Generic, TypeVar
@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from gateway.model import KEY_BYTES_MAX
 
 T = TypeVar("T")
+Match = Callable[[str], object]
 
 
 class Wild(enum.Enum):
@@ -239,25 +240,29 @@ def _meet(left: str | _Class, right: str | _Class) -> bool:
 
 
 class Index(Generic[T]):
-    """Values by pattern, found by the pattern's literal prefix: a look-up costs one dictionary
-    access for each distinct prefix length, and tries only patterns whose prefix fits."""
+    """Values by pattern. A look-up costs one dictionary access, and one more for each distinct
+    length of the patterns' literal prefixes; only patterns whose prefix fits are tried."""
 
-    __slots__ = ("_heads", "_lengths")
+    __slots__ = ("_exact", "_heads", "_lengths")
 
     def __init__(self, entries: Iterable[tuple[Pattern, T]] = ()) -> None:
-        heads: dict[str, list[tuple[Pattern, T]]] = {}
+        self._exact: dict[str, list[T]] = {}
+        self._heads: dict[str, list[tuple[Match | None, T]]] = {}
         for pattern, value in entries:
-            heads.setdefault(pattern.prefix, []).append((pattern, value))
-        self._heads = heads
-        self._lengths = tuple(sorted({len(prefix) for prefix in heads}))
+            if pattern.exact:
+                self._exact.setdefault(pattern.text, []).append(value)
+            else:
+                rest = pattern.regex.fullmatch if pattern.regex else None
+                self._heads.setdefault(pattern.prefix, []).append((rest, value))
+        self._lengths = tuple(sorted({len(prefix) for prefix in self._heads}))
 
     def find(self, key: str) -> list[T]:
         """The values whose pattern matches, once for each such pattern."""
-        found: list[T] = []
+        found = [*self._exact[key]] if key in self._exact else []
         for length in self._lengths:
             if length > len(key):
                 break
-            for pattern, value in self._heads.get(key[:length], ()):
-                if pattern.matches(key):
+            for rest, value in self._heads.get(key[:length], ()):
+                if rest is None or rest(key):
                     found.append(value)
         return found
