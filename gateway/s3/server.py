@@ -244,11 +244,15 @@ class S3Door:
 
 
 def _headers(raw: web.BaseRequest) -> dict[str, str]:
-    """Values by lower-case name, repeats joined with a comma; bytes that are no UTF-8 survive."""
+    """Values by lower-case name, repeats joined with a comma. What is no UTF-8 is read as latin-1
+    (RFC 9110, 5.5), so that the text can be kept anywhere."""
     found: dict[str, str] = {}
     for raw_name, raw_value in raw.raw_headers:
         name = raw_name.decode("latin-1").lower()
-        value = raw_value.decode("utf-8", "surrogateescape")
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
         found[name] = f"{found[name]},{value}" if name in found else value
     return found
 

@@ -175,7 +175,7 @@ class Wire:
 
 
 def _head(answer: Answer, length: int, prelude: str, *, close: bool) -> bytes:
-    """Status line and headers. Values are text as it came in: bytes that are no UTF-8 survive."""
+    """Status line and headers, in UTF-8. ValueError where a value would forge another header."""
     status = answer.status
     lines = [f"{name}: {value}" for name, value in answer.headers.items()]
     if status not in _BODILESS:
@@ -186,4 +186,4 @@ def _head(answer: Answer, length: int, prelude: str, *, close: bool) -> bytes:
     if own.count("\n") > len(lines) or own.count("\r") > len(lines):
         raise ValueError("a header holds a line end")
     head = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n{prelude}{own}\r\n"
-    return head.encode("utf-8", "surrogateescape")
+    return head.encode()
