@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from types import MappingProxyType
 from typing import Any
 
-from obstore.store import AzureStore, GCSStore, S3Store
+from obstore.store import AzureStore, S3Store
 
 from gateway.errors import ConfigError
 from gateway.policy.mesh import StoreSpec
@@ -16,11 +15,15 @@ from gateway.stores.cloud import CloudStore
 from gateway.stores.cloud_blob_inbox import BlobInbox
 from gateway.stores.cloud_s3_inbox import S3Inbox
 from gateway.stores.file import FileStore
+from gateway.stores.gcs import GcsStore
+from gateway.stores.gcs_tokens import Tokens
+from gateway.stores.gcs_wire import ENDPOINT as GCS_ENDPOINT
+from gateway.stores.gcs_wire import Bucket
 from gateway.stores.profiles import PROFILES
 
 DEFAULT_REGION = "us-east-1"
 
-BuiltStore = FileStore | CloudStore
+BuiltStore = FileStore | CloudStore | GcsStore
 
 
 def build(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> BuiltStore:
@@ -77,26 +80,17 @@ def _azure(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> Cloud
     place = AzureStore(
         spec.container, client_options=_client(spec), retry_config=_no_retries(), **options
     )
-    return _blob_store(place, "azure", spec.prefix)
+    profile = PROFILES["azure"]
+    return CloudStore(place, profile, BlobInbox(place, profile, spec.prefix), spec.prefix)
 
 
-def _gcs(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> CloudStore:
-    options: dict[str, Any] = {}
-    if secrets:
-        options["service_account_key"] = secrets["service_account"]
-    if spec.endpoint:  # an emulator: it asks for no credentials
-        nobody = {"client_email": "", "private_key": "", "private_key_id": ""}
-        emulator = {"gcs_base_url": spec.endpoint, "disable_oauth": True}
-        options["service_account_key"] = json.dumps(nobody | emulator)
-    place = GCSStore(
-        spec.bucket, client_options=_client(spec), retry_config=_no_retries(), **options
-    )
-    return _blob_store(place, "gcs", spec.prefix)
-
-
-def _blob_store(place: Any, kind: str, prefix: str) -> CloudStore:
-    profile = PROFILES[kind]
-    return CloudStore(place, profile, BlobInbox(place, profile, prefix), prefix)
+def _gcs(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> GcsStore:
+    if spec.endpoint.startswith("http:"):  # an emulator: it asks for no credentials
+        bucket = Bucket(spec.bucket, spec.endpoint)
+    else:
+        tokens = Tokens(secrets["service_account"] if secrets else "")
+        bucket = Bucket(spec.bucket, spec.endpoint or GCS_ENDPOINT, tokens)
+    return GcsStore(bucket, PROFILES["gcs"], spec.prefix)
 
 
 def _client(spec: StoreSpec) -> Any:

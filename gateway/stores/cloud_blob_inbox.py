@@ -1,6 +1,6 @@
-"""Copies in an Azure container or a GCS bucket, through obstore.
+"""Copies in an Azure container, through obstore.
 
-What the cloud can't name is encoded (naming.blob_name); marks and tags are metadata. A small copy
+What Azure can't name is encoded (naming.azure_name); marks and tags are metadata. A small copy
 is written on a condition. A large one is uploaded aside, and then copied inside the cloud on the
 condition that nothing is there; for a replacement no such condition exists, and the look just
 before it is all there is.
@@ -137,7 +137,7 @@ class BlobInbox:
             if page is None:
                 return
             for entry in page:
-                key = naming.key_of_blob(entry["path"].removeprefix(self._prefix))
+                key = naming.key_of_azure(entry["path"].removeprefix(self._prefix))
                 if key is None or key.startswith(f"{RESERVED_PREFIX}."):
                     continue
                 if key.startswith(prefix):
@@ -149,7 +149,7 @@ class BlobInbox:
     # --- how -----------------------------------------------------------------------------------
 
     def _name(self, key: str) -> str:
-        return self._prefix + naming.blob_name(key)
+        return self._prefix + naming.azure_name(key)
 
     def _sidecar(self, key: str, version: str) -> str:
         return f"{self._prefix}{MARKS_FOLDER}{hashlib.sha256(key.encode()).hexdigest()}/{version}"

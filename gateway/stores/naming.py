@@ -9,6 +9,7 @@ lower case and NFC from NFD; a folder on a file system that does not can't serve
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote, unquote
 
 from gateway.errors import InvalidArgument, KeyTooLong
@@ -92,33 +93,51 @@ def extent_path(key: str) -> Path:
 
 BLOB_NAME_MAX = 1024  # characters on Azure, bytes on GCS
 _NOT_IN_XML = frozenset(map(chr, (*range(32), 127, 0xFFFE, 0xFFFF)))
+_OWN_BLOBS = frozenset((ENCODED_FOLDER.decode(), OWN_FOLDER.decode()))
+_NOT_ON_GCS = ".well-known/acme-challenge/"
 
 
-def blob_name(key: str) -> str:
-    """The name of a copy in a cloud that can't hold every key (Azure, GCS through obstore): the
-    key, or `%keys/` and its escaped text. InvalidArgument where that is longer than a name may
-    be. What is escaped: empty, `.` and `..` segments, segments that end with a dot and
-    backslashes (Azure changes both), and characters that a listing in XML can't hold."""
-    natural(key)
+def azure_name(key: str) -> str:
+    """The name of a copy on Azure: the key, or `%keys/` and its escaped text. InvalidArgument
+    where that is longer than a name may be. What is escaped: empty, `.` and `..` segments,
+    segments that end with a dot and backslashes (Azure changes both), and characters that a
+    listing in XML can't hold."""
     segments = key.split("/")
     odd = any(not segment or segment.endswith(".") for segment in segments)
-    if odd or "\\" in key or _NOT_IN_XML & set(key) or segments[0] in _OWN_BLOBS:
+    return _blob_name(key, odd or "\\" in key)
+
+
+def gcs_name(key: str) -> str:
+    """As azure_name, for GCS, which takes nearly every key as it is. What is escaped: `.`, `..`,
+    and control characters (cloud.google.com/storage/docs/objects#naming)."""
+    return _blob_name(key, key in (".", "..") or key.startswith(_NOT_ON_GCS))
+
+
+def key_of_azure(name: str) -> str | None:
+    """The key whose copy has this name; None if the name is not of our making."""
+    return _key_of_blob(name, azure_name)
+
+
+def key_of_gcs(name: str) -> str | None:
+    """The key whose copy has this name; None if the name is not of our making."""
+    return _key_of_blob(name, gcs_name)
+
+
+def _blob_name(key: str, odd: bool) -> str:
+    natural(key)
+    if odd or _NOT_IN_XML & set(key) or key.partition("/")[0] in _OWN_BLOBS:
         key = f"{ENCODED_FOLDER.decode()}/{escape(key)}"
     if len(key) > BLOB_NAME_MAX:
         raise InvalidArgument("The key has too many odd characters for this store.", name="key")
     return key
 
 
-def key_of_blob(name: str) -> str | None:
-    """The key whose copy has this name; None if the name is not of our making."""
+def _key_of_blob(name: str, named: Callable[[str], str]) -> str | None:
     folder, _, text = name.partition("/")
     if folder != ENCODED_FOLDER.decode():
         return name
     try:
         key = unescape(text)
-        return key if blob_name(key) == name else None
+        return key if named(key) == name else None
     except (UnicodeDecodeError, InvalidArgument, KeyTooLong):
         return None
-
-
-_OWN_BLOBS = frozenset((ENCODED_FOLDER.decode(), OWN_FOLDER.decode()))

@@ -784,7 +784,5 @@ class Buckets:
         tell(story)
 
 
-class LedgerSuite(
-    Writes, Conditions, Deleting, NullVersions, Reading, Retagging, Buckets
-):
+class LedgerSuite(Writes, Conditions, Deleting, NullVersions, Reading, Retagging, Buckets):
     """Everything about versions and grants, for one catalog."""

@@ -1,3 +1,5 @@
 """x."""
+
+
 class StorageSuite:
     pass

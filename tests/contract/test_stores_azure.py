@@ -58,7 +58,7 @@ class InAzure:
         yield store
 
     async def plant(self, store: CloudStore, key: str, data: bytes) -> None:
-        await obstore.put_async(self.owner, naming.blob_name(key), data)
+        await obstore.put_async(self.owner, naming.azure_name(key), data)
 
 
 def make_container(endpoint: str, container: str) -> None:

@@ -57,21 +57,35 @@ def test_an_ordinary_key_is_its_own_path(key: str) -> None:
 
 
 @given(KEYS)
-def test_a_blob_name_tells_its_key(key: str) -> None:
+def test_an_azure_name_tells_its_key(key: str) -> None:
     try:
-        name = naming.blob_name(key)
+        name = naming.azure_name(key)
     except InvalidArgument:
         assert len(naming.escape(key)) > 1000
         return
-    assert naming.key_of_blob(name) == key
+    assert naming.key_of_azure(name) == key
     assert not name.startswith(".crossdock/")
     assert all(part not in ("", ".", "..") and part[-1] != "." for part in name.split("/"))
 
 
 @given(KEYS, KEYS)
-def test_no_two_keys_share_a_blob_name(one: str, two: str) -> None:
-    with contextlib.suppress(InvalidArgument):  # too long to be one's name
-        assert (naming.blob_name(one) == naming.blob_name(two)) == (one == two)
+def test_no_two_keys_share_a_name_in_a_cloud(one: str, two: str) -> None:
+    for name_of in (naming.azure_name, naming.gcs_name):
+        with contextlib.suppress(InvalidArgument):  # too long to be one's name
+            assert (name_of(one) == name_of(two)) == (one == two)
+
+
+@given(KEYS)
+def test_a_gcs_name_tells_its_key(key: str) -> None:
+    try:
+        name = naming.gcs_name(key)
+    except InvalidArgument:
+        assert len(naming.escape(key)) > 1000
+        return
+    assert naming.key_of_gcs(name) == key
+    assert name not in (".", "..")
+    assert not name.startswith((".crossdock/", ".well-known/acme-challenge/"))
+    assert not set(name) & {"\n", "\r"}
 
 
 @pytest.mark.parametrize(
