@@ -16,8 +16,7 @@ def signed(
 ) -> bytes:
     """One whole HTTP/1.1 request, with a signed payload hash as boto3 sends it over http."""
     request = AWSRequest(method=method, url=f"http://127.0.0.1:{port}{path}", data=body)
-    request.headers["x-amz-content-sha256"] = digest or hashlib.sha256(body).hexdigest()
-    _Signer(Credentials(key, SECRET), "s3", "us-east-1").add_auth(request)
+    _Signer(digest or hashlib.sha256(body).hexdigest(), key).add_auth(request)
     lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     lines.append(f"Content-Length: {len(body)}")
@@ -25,5 +24,11 @@ def signed(
 
 
 class _Signer(S3SigV4Auth):  # type: ignore[misc]
+    """Signs with a payload hash that is known already."""
+
+    def __init__(self, digest: str, key: str) -> None:
+        super().__init__(Credentials(key, SECRET), "s3", "us-east-1")
+        self._digest = digest
+
     def payload(self, request: AWSRequest) -> str:
-        return str(request.headers["x-amz-content-sha256"])
+        return self._digest
