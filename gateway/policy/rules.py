@@ -189,7 +189,11 @@ class Policy:
                 continue
             for party, strength in send.reach(members):
                 best = offered.get(party)
-                if best is None or (-strength, send.rank) < (-best[0], best[1].rank):
+                if (
+                    best is None
+                    or strength > best[0]
+                    or (strength == best[0] and send.rank < best[1].rank)
+                ):
                     offered[party] = (strength, send)
         return offered
 
@@ -215,15 +219,16 @@ class Policy:
         """The strongest mode that both sides admit. Where several rules would take a copy, the
         first target key by name wins, whatever their order in the file."""
         store = self._stores.get(party, "") if mode is not Mode.SHARE else ""
-        copies = [(target, a) for a in accepts if store and (target := a.target(values))]
-        if not copies:
+        target, chosen = "", None
+        for accept in accepts if store else ():
+            key = accept.target(values)
+            if key and (chosen is None or (key, accept.rank) < (target, chosen.rank)):
+                target, chosen = key, accept
+        if chosen is None:
             return Share(party, Mode.SHARE, send.rule, _first(accepts).rule)
-        target, accept = copies[0]
-        if len(copies) > 1:
-            target, accept = min(copies, key=lambda copy: (copy[0], copy[1].rank))
         if mode is Mode.COPY_ON_READ:  # its target is chosen when the first read asks for a copy
-            return Share(party, mode, send.rule, accept.rule)
-        return Share(party, mode, send.rule, accept.rule, store, target)
+            return Share(party, mode, send.rule, chosen.rule)
+        return Share(party, mode, send.rule, chosen.rule, store, target)
 
     # --- reading -------------------------------------------------------------------------------
 
