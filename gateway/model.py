@@ -8,10 +8,14 @@ when the clock jumps, and also answers "as of when".
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
+
+from gateway.events import EMPTY as EMPTY
+from gateway.events import Event as Event
+from gateway.events import ReadBatch as ReadBatch
 
 KEY_BYTES_MAX = 1024
 METADATA_BYTES_MAX = 2048
@@ -23,29 +27,6 @@ OBJECT_BYTES_MAX = 5 * 1024**4
 RESERVED_PREFIX = ".crossdock/"
 """Below this prefix a store holds what is Crossdock's own; no target key may lie there."""
 
-
-class _Nothing(Mapping[str, str]):
-    """The empty mapping, hashable: Python 3.11 takes an unhashable default for a mutable one."""
-
-    __slots__ = ()
-
-    def __getitem__(self, name: str) -> str:
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __repr__(self) -> str:
-        return "{}"
-
-
-EMPTY: Mapping[str, str] = _Nothing()
 
 Chunks = AsyncIterator[bytes]
 """A stream of bytes in pieces of any size; closing it early is allowed (aclose)."""
@@ -163,11 +144,11 @@ class Version:
     size: int = 0
     etag: str = ""
     sha256: str = ""
-    checksums: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    checksums: Mapping[str, str] = EMPTY
     checksum_type: str = ""  # FULL_OBJECT | COMPOSITE
-    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    headers: Mapping[str, str] = EMPTY
+    metadata: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = EMPTY
     tags_number: int = 0
     extents: tuple[Extent, ...] = ()
     parts: tuple[int, ...] = ()
@@ -202,8 +183,8 @@ class Facts:
     author: str
     size: int
     content_type: str = "binary/octet-stream"
-    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    metadata: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = EMPTY
     at: int = 0
     version: str = ""
 
@@ -344,9 +325,9 @@ class Upload:
     ref: ObjectRef
     principal: Principal
     begun: int
-    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    headers: Mapping[str, str] = EMPTY
+    metadata: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = EMPTY
     algorithm: str = ""
     checksum_type: str = ""
     version: str = ""  # the version that it became, once complete
@@ -359,7 +340,7 @@ class Part:
     etag: str
     at: int
     extents: tuple[Extent, ...] = ()
-    checksums: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    checksums: Mapping[str, str] = EMPTY
     sources: tuple[Source, ...] = ()
 
 
@@ -411,42 +392,3 @@ class Body(Protocol):
     @property
     def checksum(self) -> str: ...
     def __aiter__(self) -> Chunks: ...
-
-
-# --- events ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened; committed to the log it becomes a record.
-
-    `kind` is one of: write, marker, unwrite, tags, bucket, delivery, policy, key, start, stop,
-    tick, reads (a batch), read, list, refusal (the three that live in a batch).
-    `recipients` maps each party to what was decided for it. `readers` are the parties whose view
-    the event belongs to: they get the openings of its fields, but of `recipients` a reader other
-    than `party` gets its own entry alone, and of `rule` only what is in its own file.
-    """
-
-    kind: str
-    at: int
-    party: str = ""
-    principal: str = ""
-    door: str = ""
-    request: str = ""
-    bucket: str = ""
-    key: str = ""
-    version: str = ""
-    outcome: str = ""
-    rule: str = ""
-    revision: str = ""
-    recipients: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    detail: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    readers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBatch:
-    """The events of at most one second: reads, listings, refusals."""
-
-    at: int
-    events: Sequence[Event] = field(default_factory=tuple)

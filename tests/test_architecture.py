@@ -20,6 +20,7 @@ FUNCTION_LINES_MAX = 50
 LAYERS = (
     ("gateway.model", 0),
     ("gateway.errors", 0),
+    ("gateway.events", 0),
     ("gateway.faults", 0),
     ("gateway.digests", 0),
     ("gateway.policy", 1),
@@ -38,7 +39,12 @@ LAYERS = (
     ("gateway.s3.objects", 4),
     ("gateway.s3.buckets", 4),
     ("gateway.s3.multipart", 4),
+    ("gateway.s3.listings", 4),
     ("gateway.s3.body", 4),
+    ("gateway.s3.desk", 4),
+    ("gateway.s3.heading", 4),
+    ("gateway.s3.heads", 4),
+    ("gateway.s3.wire", 4),
     ("gateway.s3", 1),  # what is not listed above parses, signs and renders: pure
     ("gateway", 5),
 )

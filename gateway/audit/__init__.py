@@ -1,0 +1,1 @@
+"""The audit log as pure values: records, tree, signed notes, proofs, checks."""

@@ -1,0 +1,1 @@
+"""The S3 front door: parses, proves, translates; the exchange does the rest."""
