@@ -167,6 +167,10 @@ class House:
         return asyncio.get_running_loop().run_in_executor(self.hashing, work)
 
 
+class WorkerEnded(Exception):
+    """A worker stopped before the gateway did: a fault of ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A gateway at work. `made` are the keys of its first start."""
@@ -177,12 +181,13 @@ class Running:
     workers: Sequence[asyncio.Task[None]]
 
     async def until(self, stop: asyncio.Event) -> None:
-        """Returns when `stop` is set; raises what ended a worker before its time."""
+        """Returns when `stop` is set; raises what ended a worker before that, or WorkerEnded."""
         stopping = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait((stopping, *self.workers), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        for worker in done - {stopping}:
+        for worker in done & set(self.workers):
             worker.result()
+            raise WorkerEnded(worker.get_name())
 
 
 @asynccontextmanager

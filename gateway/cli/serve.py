@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import signal
@@ -17,12 +18,15 @@ from gateway.app import Running, running
 from gateway.cli import show
 from gateway.cli.session import CONFIG_FILE, exit_codes
 from gateway.config import Config, Overrides, read
+from gateway.errors import CrossdockError
 from gateway.model import ObjectRef, Principal
 from gateway.telemetry import log_to
 
 FAULT = 70
 """EX_SOFTWARE: a worker ended before its time."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+log = logging.getLogger(__name__)
+
 KEPT = "(sealed)"
 SAMPLE = "README.md"
 
@@ -51,6 +55,11 @@ def serve(file: Path, catalog: str, state: str, listen: Sequence[str], as_json: 
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(config, as_json))
+        except CrossdockError:
+            raise
+        except Exception as error:
+            log.exception("the gateway ended by a fault of its own")
+            raise SystemExit(FAULT) from error
         finally:
             undo()
 

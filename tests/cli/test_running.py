@@ -3,13 +3,14 @@
 import asyncio
 import json
 from asyncio import to_thread
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from gateway.app import Running
+from gateway.app import Running, WorkerEnded
 from gateway.errors import CatalogInUse, StartRefused
-from tests.cli.site import ACME, INITECH, Site, eventually, first, get, refused, s3
+from tests.cli.site import ACME, INITECH, TOPOLOGY, Site, eventually, first, get, refused, s3
 
 KEY = "invoices/1.csv"
 
@@ -90,6 +91,48 @@ def test_a_key_is_in_force_when_made_and_refused_when_revoked(site: Site) -> Non
     asyncio.run(site.running(story))
     rows = site.ask("key", "list", "acme", "erp")
     assert [bool(row["revoked"]) for row in rows] == [False, True]
+
+
+def test_a_principal_added_later_gets_a_key_by_command_alone(site: Site) -> None:
+    asyncio.run(site.running(lambda gateway: asyncio.sleep(0)))
+    site.write("policies/topology.yaml", TOPOLOGY.replace("{name: erp}", "{name: erp}, {name: x}"))
+
+    async def story(gateway: Running) -> None:
+        assert gateway.made == ()
+        made = await to_thread(site.ask, "key", "create", "acme", "x")
+        await to_thread(put, s3(gateway, made["id"], made["secret"]))
+
+    asyncio.run(site.running(story))
+
+
+def test_a_store_without_its_secret_holds_up_no_other_party(site: Site) -> None:
+    cloud = "{type: s3, bucket: b, credentials: {id: 'env:NIX_ID', secret: 'env:NIX_SECRET'}}"
+    site.write("policies/topology.yaml", TOPOLOGY.replace("{type: file, path: ../globex}", cloud))
+
+    async def story(gateway: Running) -> None:
+        await to_thread(put, first(gateway, "acme", "erp"))
+        assert await to_thread(read, first(gateway, "initech")) == b"content"
+        answer = await health(gateway)
+        assert answer["status"] == "degraded"
+        assert "store home of globex: the environment variable NIX_ID" in json.dumps(answer)
+
+    asyncio.run(site.running(story))
+    assert len(site.ask("check", code=2)["problems"]) == 2
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_worker_that_ends_before_its_time_ends_the_gateway(site: Site, failing: bool) -> None:
+    async def ends() -> None:
+        if failing:
+            raise ZeroDivisionError
+
+    async def story(gateway: Running) -> None:
+        worker = asyncio.create_task(ends(), name="sealer")
+        broken = replace(gateway, workers=(*gateway.workers, worker))
+        with pytest.raises(ZeroDivisionError if failing else WorkerEnded):
+            await broken.until(asyncio.Event())
+
+    asyncio.run(site.running(story))
 
 
 def test_a_principal_that_leaves_the_topology_is_refused(site: Site) -> None:
