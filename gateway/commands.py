@@ -18,6 +18,7 @@ from gateway.control import Action, Progress
 from gateway.errors import BadInput, NotFound
 from gateway.identity import Random, Seal, new_key, seal_secret
 from gateway.keys import LOG_VERIFIER, key_event
+from gateway.outside import PRIVATE
 from gateway.policy.mesh import Mesh
 
 IDS_MAX = 10_000
@@ -106,6 +107,7 @@ class Commands:
     async def backup(self, arguments: Arguments, progress: Progress) -> Any:
         path = Path(_text(arguments, "path"))
         await self.catalog.backup(str(path), progress)
+        await asyncio.to_thread(path.chmod, PRIVATE)
         return {"path": str(path), "bytes": (await asyncio.to_thread(path.stat)).st_size}
 
     async def seal_log(self, arguments: Arguments, progress: Progress) -> Any:

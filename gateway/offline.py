@@ -15,7 +15,7 @@ from gateway.control import Action
 from gateway.errors import ConfigError
 from gateway.identity import resolve
 from gateway.keys import log_signer, open_seal
-from gateway.outside import Outside, checkpoint, open_catalog
+from gateway.outside import PRIVATE, Outside, checkpoint, open_catalog
 from gateway.policy.document import load
 from gateway.policy.mesh import Mesh, secrets_of
 from gateway.policy.problems import Problem
@@ -126,6 +126,7 @@ def _placed(folder: Path, problem: Problem) -> Problem:
 def restore(config: Config, file: Path) -> Path:
     """Puts a backup, once it has proved whole, where the catalog belongs. StartRefused if one
     lies there already, CatalogInUse while a gateway runs."""
-    config.catalog.parent.mkdir(parents=True, exist_ok=True)
+    config.catalog.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     opening.restore(str(file), str(config.catalog))
+    config.catalog.chmod(PRIVATE)
     return config.catalog

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.catalog import Catalog
 from gateway.catalog.sqlite import SqliteCatalog
@@ -17,6 +18,7 @@ from gateway.sealer import Sealer
 
 ID_BYTES = 20
 REQUEST_ID_BYTES = 8
+PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,15 @@ class Outside:
 async def open_catalog(config: Config, outside: Outside, *, read_only: bool = False) -> Catalog:
     """Takes the catalog's lock, unless it is only read; CatalogInUse if another one has it."""
     if not read_only:
-        await asyncio.to_thread(config.catalog.parent.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(_make_private, config.catalog)
     return await SqliteCatalog.open(str(config.catalog), clock=outside.clock, read_only=read_only)
+
+
+def _make_private(catalog: Path) -> None:
+    """The file is its owner's alone from its first byte on; SQLite gives its companions the same
+    mode. It holds partners' names and metadata in the clear."""
+    catalog.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(catalog, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
 
 
 async def checkpoint(sealer: Sealer, catalog: Catalog) -> str:

@@ -336,6 +336,17 @@ def test_a_parked_delivery_is_resumed_by_command(site: Site) -> None:
     assert "done" in site.call("deliveries").stdout
 
 
+def test_what_the_gateway_keeps_is_its_owners_alone(site: Site) -> None:
+    async def story(gateway: Running) -> None:
+        await to_thread(put, first(gateway, "acme", "erp"))
+        await to_thread(site.call, "backup", str(site.folder / "backup.db"))
+        kept = [*(site.folder / "data").iterdir(), site.folder / "backup.db"]
+        assert {path.name for path in kept} >= {"catalog.db", "catalog.db-wal", "seal.key"}
+        assert [path.name for path in kept if path.stat().st_mode & 0o077] == []
+
+    asyncio.run(site.running(story))
+
+
 # --- what keeps it from starting ---------------------------------------------------------------
 
 
