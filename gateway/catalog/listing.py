@@ -147,12 +147,15 @@ class Walk:
             return Page()
         found = Found(query.limit)
         spot = self.start or (start_after(query.after, query.prefix, query.delimiter), FIRST)
+        spent = 0
         for low, high in ranges(query.prefix, query.within):
             at: Spot | None = max(spot, (low, FIRST))
             while at is not None and at[0] < high and not found.truncated:
                 spot = at
                 at, cost = self._step(spot, high, found)
-                if cost >= STEP_COST_MAX:
+                spent += cost
+                if spent >= STEP_COST_MAX:
+                    spent = 0
                     await asyncio.sleep(0)
             spot = max(spot, at or spot)
         return found.page(versions=not self.single)
@@ -232,8 +235,18 @@ class Found:
 
 
 def entry_of(row: Row) -> Entry:
-    _, _, key, version, size, etag, at, author, mode, is_null, marker, latest, *checksum = row
+    _, _, key, version, size, etag, at, author, mode, is_null, marker, latest, algorithm, kind = row
     return Entry(
-        *(key, version, size, etag, at, author, MODES[mode]),
-        *(is_null == 1, marker == 1, latest == 1, *checksum),
+        key,
+        version,
+        size,
+        etag,
+        at,
+        author,
+        MODES[mode],
+        is_null == 1,
+        marker == 1,
+        latest == 1,
+        algorithm,
+        kind,
     )

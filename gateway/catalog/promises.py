@@ -119,6 +119,7 @@ def _unsent(state: int, lease: int, now: int) -> bool:
 
 
 def _insert(tx: Transaction, version: Version, promise: Promise, promised: int, head: bool) -> None:
+    """Due at once by the clock: after a backward jump the commit's number lies ahead of it."""
     place = (promise.party, promise.store, promise.target)
     what = (promise.kind.value, promise.rule, version.size)
-    tx.run(PROMISE, (version.number, *place, *what, promised, promised, head))
+    tx.run(PROMISE, (version.number, *place, *what, promised, tx.clock(), head))

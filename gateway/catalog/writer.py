@@ -166,6 +166,7 @@ class Writer:
             if self._connection.in_transaction:  # the roll-back failed too: the disk was away
                 self._execute("ROLLBACK")
             self._execute("BEGIN IMMEDIATE")
+            fault("catalog.begun")
             outcomes = [self._attempt(work, future) for work, future in batch]
             if transaction.last != before[0]:
                 self._execute("UPDATE numbers SET last = ?", (transaction.last,))

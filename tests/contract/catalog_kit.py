@@ -66,10 +66,9 @@ class Bench:
 
     def version(self, key: str, **fields: Any) -> Version:
         number = next(self._ids)
-        return replace(
-            Version(f"v{number}", ObjectRef(BUCKET, key), "acme", "erp", "s3", self.clock.now),
-            **({"etag": f"etag-{number}", "size": 10} | fields),
-        )
+        made: dict[str, Any] = {"etag": f"etag-{number}", "size": 10} | fields
+        ref = ObjectRef(BUCKET, key)
+        return replace(Version(f"v{number}", ref, "acme", "erp", "s3", self.clock.now), **made)
 
     def write(
         self,
@@ -180,7 +179,8 @@ Tell = Callable[[Story], None]
 
 
 def event_of(kind: str, **fields: Any) -> Event:
-    return Event(**({"kind": kind, "at": 1, "party": "acme", "bucket": BUCKET} | fields))
+    made: dict[str, Any] = {"at": 1, "party": "acme", "bucket": BUCKET} | fields
+    return Event(kind, **made)
 
 
 def promise(target: str, party: str = "globex", store: str = "home") -> Promise:

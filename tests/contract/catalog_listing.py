@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.catalog import Entry, Query
 from gateway.errors import InvalidArgument
 from gateway.model import Facts
-from tests.contract.catalog_kit import BUCKET, R1, R2, SECOND, Bench, Tell, drained
+from tests.contract.catalog_kit import BUCKET, R2, SECOND, Bench, Tell, drained
 
 EDGES = (
     "a",
@@ -403,7 +404,7 @@ class ListingSuite:
 
 
 async def check(bench: Bench, model: Model, query: Query, start: str, as_of: int | None) -> None:
-    how = {
+    how: dict[str, Any] = {
         "party": query.party,
         "sees": allows,
         "as_of": as_of,
