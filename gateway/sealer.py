@@ -17,6 +17,7 @@ from gateway.audit.notes import Checkpoint, Signer, open_checkpoint, sign_checkp
 from gateway.audit.tiles import TILE_WIDTH, Edge, edge_names, edge_of, grow, hashes
 from gateway.catalog import AuditLog
 from gateway.errors import CatalogUnavailable, CrossdockError, LogDamaged
+from gateway.faults import fault
 from gateway.model import Event, ReadBatch
 
 SECOND = 1_000_000_000
@@ -163,7 +164,9 @@ class Sealer:
         written = False
         try:
             if taken:
+                fault("sealer.flushing")
                 await self._catalog.append_reads(ReadBatch(now, tuple(taken)))
+                fault("sealer.flushed")
             written = True
         finally:
             if written:
@@ -188,6 +191,7 @@ class Sealer:
             return False
         growth = grow(edge, await self._leaves(edge.size))
         head = Checkpoint(self._signer.name, growth.edge.size, growth.edge.root())
+        fault("sealer.publishing")
         published = await self._catalog.publish(
             old_size=edge.size,
             size=head.size,
@@ -195,6 +199,7 @@ class Sealer:
             note=sign_checkpoint(head, self._signer),
             tiles=growth.tiles,
         )
+        fault("sealer.published")
         # Who lost the race starts again from what the winner published.
         self._edge = growth.edge if published else None
         return not published or head.size < size

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.catalog import Extents
 from gateway.errors import CrossdockError, MissingFromStore
+from gateway.faults import fault
 from gateway.model import RESERVED_PREFIX, Bucket, Extent
 from gateway.stores import Store
 
@@ -62,6 +63,7 @@ class Collector:
         candidates = await self._rows.unreferenced(self._clock() - GRACE_NS, BATCH)
         reachable = [e for e in candidates if self._store_of(e.party, e.store) is not None]
         gone = await self._rows.forget(reachable)
+        fault("collector.forgotten")
         for extent in gone:
             await self._delete(extent)
         return len(gone)
@@ -95,3 +97,4 @@ class Collector:
         store = self._store_of(extent.party, extent.store)
         if store is not None:
             await store.delete(extent.key)
+            fault("collector.deleted")

@@ -10,6 +10,7 @@ from gateway.exchange.floor import Floor, label_of
 from gateway.exchange.objects import Objects
 from gateway.exchange.publishing import DECISIONS_MAX, OWN_RULE
 from gateway.exchange.terms import Draft, Removed
+from gateway.faults import fault
 from gateway.model import Bucket, Caller, Grant, Held, Mode, ObjectRef, Versioning
 
 
@@ -66,11 +67,13 @@ class Removals:
                 expect=expect,
             )
             try:
+                fault("exchange.before-marker")
                 committed = await self._floor.rows.commit(write)
             except PolicyMoved:
                 await self._floor.next_mesh(revision)
                 self._floor.ask_write(caller, ref, bucket)
                 continue
+            fault("exchange.after-marker")
             label = label_of(bucket, committed)
             return Removed(label, marker=bool(label))
         raise CatalogUnavailable("policy changes too fast to commit under it")
@@ -93,7 +96,9 @@ class Removals:
             readers=(caller.party,),
         )
         change = Unwrite(ref, held.version.id, caller.party, event, expect)
+        fault("exchange.before-unwrite")
         await self._floor.rows.commit(change)
+        fault("exchange.after-unwrite")
         return Removed(label_of(bucket, held.version), marker=held.version.marker)
 
     def _recipients(self, held: Held | None, bucket: Bucket) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from gateway.exchange.floor import Floor
 from gateway.exchange.objects import Objects
 from gateway.exchange.publishing import DECISIONS_MAX, grants_of, retag_promises
 from gateway.exchange.terms import Draft, Found
+from gateway.faults import fault
 from gateway.model import Caller, ObjectRef
 
 
@@ -54,11 +55,13 @@ class Tagging:
                 retag_promises(decision, made),
             )
             try:
+                fault("exchange.before-tags")
                 committed = await self._floor.rows.commit(change)
             except PolicyMoved:
                 await self._floor.next_mesh(decision.revision)
                 self._floor.ask_write(caller, ref, bucket)
                 continue
+            fault("exchange.after-tags")
             if change.promises:
                 self._floor.means.nudge()
             return await self._objects.found(caller, bucket, replace(held, version=committed))

@@ -20,6 +20,7 @@ from gateway.errors import (
     StoreRefused,
     StoreUnavailable,
 )
+from gateway.faults import fault
 from gateway.stores.naming import OWN_FOLDER, Path
 
 STAGING: Path = (OWN_FOLDER, b".staging")
@@ -203,18 +204,22 @@ class Disk:
         else:
             source = f"/proc/self/fd/{staged.file}"
             os.link(source, name, dst_dir_fd=folder, follow_symlinks=True)
+        fault("store.linked")
         try:
             self._shared.sync(folder)
         except OSError:  # it has a name, but may lose it: the write did not happen
             os.unlink(name, dir_fd=folder)
             raise
+        fault("store.placed")
 
     def replace(self, staged: Staged, path: Path) -> os.stat_result:
         """Moves the staged file (a named one) over what has the name, durably."""
         with self.folder(STAGING) as staging, self.folder(path[:-1], make=True) as folder:
             os.rename(staged.name, path[-1], src_dir_fd=staging, dst_dir_fd=folder)
             staged.name = b""
+            fault("store.renamed")
             self._shared.sync(folder)
+        fault("store.replaced")
         return os.fstat(staged.file)
 
     def discard(self, staged: Staged) -> None:
@@ -229,6 +234,7 @@ class Disk:
         absent = contextlib.suppress(FileNotFoundError, NotADirectoryError)
         with absent, self.folder(path[:-1]) as folder:
             os.unlink(path[-1], dir_fd=folder)
+            fault("store.unlinked")
             self._shared.sync(folder)
 
     def list(self, path: Path) -> tuple[list[bytes], list[bytes]]:
@@ -285,6 +291,7 @@ class Disk:
                 raise
         with contextlib.suppress(FileExistsError):  # another writer was faster
             os.mkdir(name, FOLDER_MODE, dir_fd=folder)
+            fault("store.folder-made")
         self._shared.sync(folder)
         return os.open(name, _BENEATH, dir_fd=folder)
 
@@ -311,7 +318,9 @@ class Staged:
     def seal(self) -> None:
         """Onto the disk. After an error the file is of no use: a second fsync may well succeed
         without the bytes (the kernel drops dirty pages that it could not write)."""
+        fault("store.written")
         os.fsync(self.file)
+        fault("store.synced")
 
     def _rest(self, data: bytes) -> None:
         view = memoryview(data)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import ChangedInStore, MissingFromStore, Occupied, StoreUnavailable
+from gateway.faults import fault
 from gateway.stores import Parcel, Placed, Written, marks, naming
 from gateway.stores.disk import Disk, Staged
 from gateway.stores.naming import OWN_FOLDER, Path
@@ -67,6 +68,7 @@ class Folder:
         if there is not None and there.parcel is not None:
             entries.append(_entry(there.etag, there.parcel))
         self._note(key, entries)
+        fault("store.noted")
         if there is not None:
             self._disk.replace(staged, there.path)
         else:
