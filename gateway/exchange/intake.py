@@ -73,15 +73,21 @@ def _feed(lane: Sequence[Hasher], piece: bytes) -> None:
 
 
 async def take(
-    store: Store, place: Extent, label: Label, body: Body, offload: Offload[None]
+    store: Store,
+    place: Extent,
+    label: Label,
+    body: Body,
+    offload: Offload[None],
+    checksum: str = DEFAULT_CHECKSUM,
 ) -> Taken:
     """Writes a body as one extent under the fresh key of `place`, and returns what it was.
+    `checksum` is the algorithm that is kept and shown where the body itself names none.
 
     The verdict on length and claimed digests falls inside the stream: a body that is not what its
     client said never becomes durable. Raises what the body raises, BadDigest, IncompleteBody, and
     the store's errors.
     """
-    shown = body.checksum or DEFAULT_CHECKSUM
+    shown = body.checksum or checksum
     meter = Meter(ALWAYS | body.algorithms | {shown})
     head = encode_label(label)
     size = None if body.size is None else len(head) + body.size

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from gateway.catalog import Expect
 from gateway.errors import (
+    BadInput,
     CatalogUnavailable,
     CrossdockError,
-    InvalidArgument,
     KeyIsDeleted,
     NoSuchKey,
     NoSuchVersion,
@@ -100,11 +100,10 @@ class Objects:
         reading = await self._source(caller, source)
         old = reading.version
         if source.ref == ref and draft is None and not source.version:
-            raise InvalidArgument(
+            raise BadInput(
                 "This copy request is illegal because it is trying to copy an object to itself "
                 "without changing the object's metadata, storage class, website redirect location "
-                "or encryption attributes.",
-                code="InvalidRequest",
+                "or encryption attributes."
             )
         kept = draft or Draft(headers=old.headers, metadata=old.metadata)
         kept = replace(kept, tags=old.tags if tags is None else tags.tags)
@@ -121,10 +120,9 @@ class Objects:
         try:
             reading = await self.read(caller, source.ref, version=source.version, kind="copy")
         except VersionIsMarker:
-            raise InvalidArgument(
+            raise BadInput(
                 "The source of a copy request may not specifically refer to a delete marker by "
-                "version id.",
-                code="InvalidRequest",
+                "version id."
             ) from None
         if source.check is not None:
             source.check(reading.version)

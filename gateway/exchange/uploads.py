@@ -9,9 +9,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 from gateway.catalog import Expect
-from gateway.digests import combine, composite
+from gateway.digests import ALGORITHMS, combine, composite
 from gateway.errors import (
     BadDigest,
+    BadInput,
     InvalidArgument,
     InvalidPart,
     InvalidPartOrder,
@@ -23,7 +24,7 @@ from gateway.errors import (
 )
 from gateway.exchange.drafts import check_draft
 from gateway.exchange.floor import Floor
-from gateway.exchange.intake import Relayed, Taken, take
+from gateway.exchange.intake import DEFAULT_CHECKSUM, Relayed, Taken, take
 from gateway.exchange.objects import Objects, extent_key
 from gateway.exchange.publishing import Publication
 from gateway.exchange.terms import Completion, CopySource, Draft, Found, PartClaim, Reading
@@ -75,6 +76,11 @@ class Uploads:
         check_number(number)
         if body.size is not None and body.size > PART_BYTES_MAX:
             raise TooLarge(size=body.size, limit=PART_BYTES_MAX)
+        if body.checksum and found.algorithm and body.checksum != found.algorithm:
+            raise BadInput(
+                f"Checksum Type mismatch occurred, expected checksum Type: {found.algorithm}, "
+                f"actual checksum Type: {body.checksum}"
+            )
         taken = await self._take(caller, found, number, body)
         return await self._keep(found, _part(number, taken, self._floor.means.clock()))
 
@@ -172,7 +178,8 @@ class Uploads:
             upload.metadata,
             upload.tags,
         )
-        return await take(store, place, label, body, self._floor.means.offload)
+        checksum = upload.algorithm or DEFAULT_CHECKSUM
+        return await take(store, place, label, body, self._floor.means.offload, checksum)
 
     async def _keep(self, upload: Upload, part: Part) -> Part:
         """An extent whose part could not be recorded has no reference: the collector's."""
@@ -243,7 +250,7 @@ def _assembled(
     size = sum(part.size for part in parts)
     if claim.size is not None and claim.size != size:
         text = "The provided object size does not match the size of the parts"
-        raise InvalidArgument(text, code="InvalidRequest")
+        raise BadInput(text)
     joined = b"".join(bytes.fromhex(part.etag) for part in parts)
     etag = hashlib.md5(joined, usedforsecurity=False).hexdigest()
     algorithm, kind = _checksum_kind(upload, parts)
@@ -269,7 +276,10 @@ def _checksum_kind(upload: Upload, parts: Sequence[Part]) -> tuple[str, str]:
     if upload.algorithm:
         return upload.algorithm, upload.checksum_type
     common = set.intersection(*(set(part.checksums) for part in parts))
-    return (min(common), "FULL_OBJECT") if common else ("", "")
+    if not common:
+        return "", ""
+    algorithm = min(common)
+    return algorithm, "FULL_OBJECT" if ALGORITHMS[algorithm].combine else "COMPOSITE"
 
 
 def _checksum(algorithm: str, kind: str, parts: Sequence[Part]) -> str:
