@@ -60,6 +60,8 @@ _WORDS = MappingProxyType(
         "412": ChangedInStore,
         "QuotaExceeded": StoreFull,
         "XMinioStorageFull": StoreFull,
+        "ObjectParentIsFile": StoreRefused,  # S3 servers over a file system can't hold every key
+        "ExistingObjectIsDirectory": StoreRefused,
         "ConditionalRequestConflict": StoreUnavailable,
         "OperationAborted": StoreUnavailable,
         "NoSuchUpload": StoreUnavailable,

@@ -568,6 +568,9 @@ class StoreSuite:
 
     @pytest.mark.parametrize("key", ["in/x", "a//b", "."])
     def test_our_copy_can_be_removed(self, kind: Kind, key: str) -> None:
+        if key in kind.unheard_of:
+            pytest.skip("the counterpart can't take this key")
+
         async def behaviour(store: Opened) -> None:
             etag = (await store.deliver(key, parcel(b"x"), pieces(b"x"), replace=None)).etag
             with pytest.raises(ChangedInStore):

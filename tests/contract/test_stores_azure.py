@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import http.client
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -21,7 +21,6 @@ from gateway.stores import naming
 from gateway.stores.build import build
 from gateway.stores.cloud import CloudStore
 from tests.contract.store_suite import StoreSuite
-from tests.counterparts import servers
 
 ACCOUNT = "devstoreaccount1"
 KEY = (  # the same in every Azurite, and no secret
@@ -78,16 +77,7 @@ def make_container(endpoint: str, container: str) -> None:
     assert status == 201
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    try:
-        with servers.azurite() as endpoint:
-            yield endpoint
-    except servers.Absent as reason:
-        pytest.skip(str(reason))
-
-
 class TestAzureStore(StoreSuite):
     @pytest.fixture
-    def kind(self, endpoint: str, request: pytest.FixtureRequest) -> InAzure:
-        return InAzure(endpoint, f"c{abs(hash(request.node.nodeid)):x}"[:40])
+    def kind(self, azurite: str, request: pytest.FixtureRequest) -> InAzure:
+        return InAzure(azurite, f"c{abs(hash(request.node.nodeid)):x}"[:40])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode
@@ -16,7 +16,6 @@ from gateway.stores import naming
 from gateway.stores.build import build
 from gateway.stores.gcs import GcsStore
 from tests.contract.store_suite import StoreSuite
-from tests.counterparts import servers
 
 
 class InGcs:
@@ -53,16 +52,7 @@ def ask(url: str, body: bytes, kind: str) -> None:
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    try:
-        with servers.fake_gcs() as endpoint:
-            yield endpoint
-    except servers.Absent as reason:
-        pytest.skip(str(reason))
-
-
 class TestGcsStore(StoreSuite):
     @pytest.fixture
-    def kind(self, endpoint: str, request: pytest.FixtureRequest) -> InGcs:
-        return InGcs(endpoint, f"g{abs(hash(request.node.nodeid)):x}"[:40])
+    def kind(self, fake_gcs: str, request: pytest.FixtureRequest) -> InGcs:
+        return InGcs(fake_gcs, f"g{abs(hash(request.node.nodeid)):x}"[:40])

@@ -1,7 +1,8 @@
-"""The S3 store, against moto in a process of its own."""
+"""The S3 store, against moto and versitygw, each in a process of its own."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -13,29 +14,38 @@ import pytest
 from gateway.policy.mesh import StoreSpec
 from gateway.stores.build import build
 from gateway.stores.cloud import CloudStore
-from tests.contract.store_suite import StoreSuite
+from tests.contract.store_suite import ODD_KEYS, StoreSuite
 from tests.counterparts import servers
+
+
+@functools.cache  # it takes a while to make one
+def owner(endpoint: str, region: str, name: str, secret: str) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id=name,
+        aws_secret_access_key=secret,
+    )
 
 
 class InS3:
     streams = True
     unheard_of = frozenset({"new\nline"})  # moto's routes end at a line's end
+    region = "us-east-1"
+    id, secret = "a", "b"
 
     def __init__(self, endpoint: str, bucket: str) -> None:
         self.bucket = bucket
-        self.spec = StoreSpec("p", "home", "s3", bucket=bucket, endpoint=endpoint, region="eu-1")
-        self.client: Any = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="a",
-            aws_secret_access_key="b",
+        self.spec = StoreSpec(
+            "p", "home", "s3", bucket=bucket, endpoint=endpoint, region=self.region
         )
+        self.client = owner(endpoint, self.region, self.id, self.secret)
         self.client.create_bucket(Bucket=bucket)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[CloudStore]:
-        store = build(self.spec, {"id": "a", "secret": "b"}, ThreadPoolExecutor(1))
+        store = build(self.spec, {"id": self.id, "secret": self.secret}, ThreadPoolExecutor(1))
         assert isinstance(store, CloudStore)
         try:
             yield store
@@ -52,15 +62,31 @@ class InS3:
         return uploads
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with servers.moto() as endpoint:
-        yield endpoint
-
-
 class TestS3Store(StoreSuite):
     @pytest.fixture
-    def kind(self, endpoint: str, request: pytest.FixtureRequest) -> Iterator[InS3]:
-        kind = InS3(endpoint, f"b{abs(hash(request.node.nodeid)):x}"[:40])
+    def kind(self, moto: str, request: pytest.FixtureRequest) -> Iterator[InS3]:
+        kind = InS3(moto, f"b{abs(hash(request.node.nodeid)):x}"[:40])
+        yield kind
+        assert kind.unfinished() == [], "an upload was left open"
+
+
+def is_a_path(key: str) -> bool:
+    """Whether a file system has exactly this path: versitygw makes its keys paths as they are."""
+    names = key.split("/")
+    dots = any(name in ("", ".", "..") for name in names)
+    long = any(len(name.encode()) > 255 for name in names)
+    return not dots and not long and key.isprintable()
+
+
+class InVersitygw(InS3):
+    id, secret = servers.VERSITYGW_KEYS
+    # nothing is a file and a folder at once
+    unheard_of = frozenset({key for key in ODD_KEYS if not is_a_path(key)} | {"a", "a/b"})
+
+
+class TestS3StoreOnVersitygw(StoreSuite):
+    @pytest.fixture
+    def kind(self, versitygw: str, request: pytest.FixtureRequest) -> Iterator[InVersitygw]:
+        kind = InVersitygw(versitygw, f"b{abs(hash(request.node.nodeid)):x}"[:40])
         yield kind
         assert kind.unfinished() == [], "an upload was left open"

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Installs the real servers that the tests talk to into .tools/ (ignored by git), as far as this
-# machine can: Azurite needs npm, fake-gcs-server needs Go. What can't be had is left out and said
-# so; the tests that need it then skip with the same reason. Running it again costs nothing.
+# machine can: Azurite needs npm, fake-gcs-server and versitygw need Go. What can't be had is left
+# out and said so; the tests that need it then skip with the same reason. Running it again costs
+# nothing.
 set -u
 AZURITE_VERSION=3.37.0
 FAKE_GCS_VERSION=v1.56.1
+VERSITYGW_VERSION=v1.8.0
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 tools="$root/.tools"
@@ -17,14 +19,15 @@ azurite() {
         "azurite@$AZURITE_VERSION" || echo "azurite: left out, npm could not install it"
 }
 
-fake_gcs() {
-    [ -x "$tools/bin/fake-gcs-server" ] && return 0
-    command -v go >/dev/null || { echo "fake-gcs-server: left out, there is no Go"; return 0; }
-    GOBIN="$tools/bin" GOFLAGS=-mod=mod CGO_ENABLED=0 go install \
-        "github.com/fsouza/fake-gcs-server@$FAKE_GCS_VERSION" ||
-        echo "fake-gcs-server: left out, Go could not build it"
+# $1 the program's name, $2 its package and version
+go_program() {
+    [ -x "$tools/bin/$1" ] && return 0
+    command -v go >/dev/null || { echo "$1: left out, there is no Go"; return 0; }
+    GOBIN="$tools/bin" GOFLAGS=-mod=mod CGO_ENABLED=0 go install "$2" ||
+        echo "$1: left out, Go could not build it"
 }
 
 azurite
-fake_gcs
-ls "$tools" "$tools/bin" 2>/dev/null
+go_program fake-gcs-server "github.com/fsouza/fake-gcs-server@$FAKE_GCS_VERSION"
+go_program versitygw "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
+ls "$tools/bin" "$tools/node_modules/.bin/azurite-blob" 2>/dev/null

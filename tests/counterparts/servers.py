@@ -20,6 +20,7 @@ from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parents[2] / ".tools"
 START_SECONDS_MAX = 30.0
+VERSITYGW_KEYS = ("tester", "tester-secret")  # the ones that it is started with
 
 
 class Absent(Exception):
@@ -60,6 +61,20 @@ def fake_gcs() -> Iterator[str]:
     names = ["-external-url", url, "-public-host", f"127.0.0.1:{port}", "-log-level", "error"]
     with _serving([str(program), *options, *names], port, "fake-gcs-server") as endpoint:
         yield endpoint
+
+
+@contextlib.contextmanager
+def versitygw() -> Iterator[str]:
+    """An S3 server over a folder, with the keys `VERSITYGW_KEYS`."""
+    program = TOOLS / "bin" / "versitygw"
+    if not program.exists():
+        raise Absent("versitygw is not installed: run tests/counterparts/install.sh (needs Go)")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as place:
+        name, secret = VERSITYGW_KEYS
+        options = ["--access", name, "--secret", secret, "--port", f"127.0.0.1:{port}", "--quiet"]
+        with _serving([str(program), *options, "posix", place], port, "versitygw") as endpoint:
+            yield endpoint
 
 
 def free_port() -> int:
