@@ -265,7 +265,7 @@ async def _workers(
 ) -> Sequence[asyncio.Task[None]]:
     """Each runs until it is stopped; one that ends before ends the gateway."""
     collector = Collector(house.catalog, house.rooms.store, house.outside.clock, house.buckets)
-    housekeeping = Housekeeping(collector, house.places)
+    housekeeping = Housekeeping(collector, house.places, house.rooms.store)
     runs = {
         "sealer": house.sealer.run(),
         "courier": house.courier.run(),

@@ -77,6 +77,15 @@ class CanServeFile(Protocol):
     def path_of(self, key: str) -> str: ...
 
 
+@runtime_checkable
+class CanTidy(Protocol):
+    """A store in which a killed process may leave something half written behind."""
+
+    async def tidy(self) -> int:
+        """Removes what was left a day ago or more; says how many."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """What goes with a delivered copy: enough for the target to say whose and which it is.

@@ -254,10 +254,12 @@ class Disk:
 
     def sweep(self) -> int:
         """Removes staging files that a killed process left a day ago; says how many."""
-        with self.folder(STAGING, make=True) as staging:
+        old: list[str] = []
+        absent = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+        with absent, self.folder(STAGING) as staging:
             limit = time.time() - STAGED_SECONDS_MAX
             with os.scandir(staging) as entries:
-                old = [e.name for e in entries if e.stat(follow_symlinks=False).st_mtime < limit]
+                old += [e.name for e in entries if e.stat(follow_symlinks=False).st_mtime < limit]
             for name in old:
                 os.unlink(name, dir_fd=staging)
         return len(old)

@@ -82,6 +82,9 @@ class FileStore:
                     yield key
             waiting += [(*folder, name) for name in folders if _worth(folder, name, prefix)]
 
+    async def tidy(self) -> int:
+        return await self._hop(self._disk.sweep)
+
     def path_of(self, key: str) -> str:
         return os.path.join(self._root, key)
 
