@@ -38,6 +38,7 @@ from gateway.identity import (
 )
 from gateway.keys import FirstKeys, log_signer, open_seal
 from gateway.model import Bucket, Chunks, Event, Share, Version
+from gateway.moves import cut_off
 from gateway.outside import Outside, checkpoint, open_catalog
 from gateway.policy.mesh import Mesh
 from gateway.reload import Policies
@@ -246,6 +247,7 @@ def _policies(house: House) -> Policies:
         clock=house.outside.clock,
         enter=house.enter,
         changed=house.vitals.changed,
+        guard=partial(cut_off, house.catalog),
     )
 
 

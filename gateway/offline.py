@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from gateway.control import Action
 from gateway.errors import ConfigError
 from gateway.identity import resolve
 from gateway.keys import log_signer, open_seal
+from gateway.moves import cut_off
 from gateway.outside import PRIVATE, Outside, checkpoint, open_catalog
 from gateway.policy.document import load
 from gateway.policy.mesh import Mesh, secrets_of
@@ -79,15 +81,30 @@ class Checked:
 
 
 def check(config: Config) -> Checked:
-    """Everything that is wrong with the folder, secrets that are not there included."""
+    """Everything that is wrong with the folder, secrets that are not there included, and bytes
+    that it would cut off."""
     folder = config.policies
     loaded = load(read_folder(folder), base=str(folder.resolve()))
     missing = tuple(_missing_secrets(folder, loaded.mesh)) if loaded.mesh else ()
+    lost = asyncio.run(_cut_off(config, loaded.mesh)) if loaded.mesh else ()
+    found = (*loaded.problems, *missing, *lost)
     return Checked(
         loaded.mesh,
-        tuple(sorted(_placed(folder, problem) for problem in (*loaded.problems, *missing))),
+        tuple(sorted(_placed(folder, problem) for problem in found)),
         tuple(_placed(folder, problem) for problem in loaded.warnings),
     )
+
+
+async def _cut_off(config: Config, mesh: Mesh) -> tuple[Problem, ...]:
+    """What the folder would cut off of what is in force, if a catalog is there to tell."""
+    if not config.catalog.exists():
+        return ()
+    async with reading(config) as catalog:
+        kept = await catalog.policy()
+        if kept is None:
+            return ()
+        old = load(kept[1], base=str(config.policies.resolve())).mesh
+        return await cut_off(catalog, old, mesh) if old else ()
 
 
 def mesh_of_folder(config: Config) -> Mesh:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway import errors
@@ -15,6 +15,7 @@ from gateway.model import EMPTY
 from gateway.policy.document import Cache, Loaded, load
 from gateway.policy.mesh import Mesh
 from gateway.policy.problems import Problem
+from gateway.policy.topology import TOPOLOGY
 
 INTERVAL_SECONDS = 0.5
 """Two equal readings this far apart: an editor or a copy has then finished writing."""
@@ -23,6 +24,8 @@ FILE_BYTES_MAX = 4 * 1024**2
 
 Signature = tuple[tuple[str, int, int, int], ...]
 Enter = Callable[[Mesh], Awaitable[None]]
+Guard = Callable[[Mesh, Mesh], Awaitable[tuple[Problem, ...]]]
+"""What of the mesh in force the next one would cut off; if anything, topology.yaml must wait."""
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,7 @@ class Policies:
 
     `enter` puts a mesh in force everywhere; when it raises, the one before stays in force, and
     the next reading tries again. `changed` hears of everything that health and metrics show.
+    What `guard` finds keeps the last good topology.yaml in force, as a mistake in it does.
     """
 
     folder: Path
@@ -88,6 +92,7 @@ class Policies:
     clock: Callable[[], int]
     enter: Enter
     changed: Callable[[Standing], None]
+    guard: Guard
     interval: float = INTERVAL_SECONDS
     _standing: Standing | None = None
     _cache: Cache | None = None
@@ -138,12 +143,24 @@ class Policies:
         async with self._lock:
             before = signature or await asyncio.to_thread(signature_of, self.folder)
             files = await asyncio.to_thread(read_folder, self.folder)
-            loaded = await asyncio.to_thread(self._load, files)
+            loaded = await self._guarded(files, await asyncio.to_thread(self._load, files))
             if loaded.mesh is None:
                 raise unusable(loaded.problems)
             await self._put(loaded.mesh, loaded)
             self._cache = loaded.cache
             self._seen = before
+
+    async def _guarded(self, files: Mapping[str, str], loaded: Loaded) -> Loaded:
+        """The same with the last good topology.yaml, if this one would cut something off."""
+        good = self._last_good.get(TOPOLOGY)
+        if loaded.mesh is None or good is None or loaded.mesh.texts.get(TOPOLOGY) == good:
+            return loaded
+        before = await asyncio.to_thread(self._load, self._last_good)
+        problems = await self.guard(before.mesh, loaded.mesh) if before.mesh else ()
+        if not problems:
+            return loaded
+        kept = await asyncio.to_thread(self._load, {**files, TOPOLOGY: good})
+        return replace(kept, problems=(*problems, *kept.problems))
 
     def _load(self, files: Mapping[str, str]) -> Loaded:
         base = str(self.folder.resolve())

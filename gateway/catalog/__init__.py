@@ -166,6 +166,9 @@ class Extents(Protocol):
         ...
 
     async def knows(self, party: str, store: str, key: str) -> bool: ...
+    async def holds(self, party: str, store: str) -> bool:
+        """Whether the store has any extent that something refers to."""
+        ...
 
     async def expire(self, bucket: str, before: int, limit: int) -> int:
         """Purges up to `limit` versions that stopped being current before that moment, are

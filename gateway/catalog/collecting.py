@@ -16,6 +16,7 @@ SELECT party, store, key, 0, length FROM extents
 WHERE refs = 0 AND idle < ? ORDER BY idle LIMIT ?"""
 FORGET = "DELETE FROM extents WHERE party = ? AND store = ? AND key = ? AND refs = 0"
 KNOWN = "SELECT 1 FROM extents WHERE party = ? AND store = ? AND key = ?"
+HOLDS = "SELECT 1 FROM extents WHERE party = ? AND store = ? AND refs > 0 LIMIT 1"
 EXPIRED = f"""
 SELECT {VERSION} FROM versions v
 WHERE v.bucket = ? AND v.past > 0 AND v.past < ? AND v.purged = 0 AND v.heads = 0
@@ -36,6 +37,9 @@ class SqliteExtents(Desk):
 
     async def knows(self, party: str, store: str, key: str) -> bool:
         return self.reader.one(KNOWN, (party, store, key)) is not None
+
+    async def holds(self, party: str, store: str) -> bool:
+        return self.reader.one(HOLDS, (party, store)) is not None
 
     async def expire(self, bucket: str, before: int, limit: int) -> int:
         if not self.reader.all(EXPIRED, (bucket, before, 1)):

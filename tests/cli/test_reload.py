@@ -13,6 +13,7 @@ from gateway.catalog import Settings
 from gateway.errors import CatalogUnavailable, DocumentErrors
 from gateway.model import Event
 from gateway.policy.mesh import Mesh
+from gateway.policy.problems import Problem
 from gateway.reload import INTERVAL_SECONDS, Policies, Standing
 
 TOPOLOGY = """
@@ -80,6 +81,10 @@ class Scene:
         await self.kept.put_policy(mesh.revision, mesh.texts, Event("policy", 0))
         self.entered.append(mesh)
 
+    async def guard(self, old: Mesh, new: Mesh) -> tuple[Problem, ...]:
+        lost = old.buckets.keys() - new.buckets.keys()
+        return tuple(Problem("topology.yaml", 1, 1, f"{name} is held") for name in lost)
+
     def policies(self) -> Policies:
         return Policies(
             folder=self.folder,
@@ -87,6 +92,7 @@ class Scene:
             clock=lambda: len(self.entered) + 1,
             enter=self.enter,
             changed=self.said.append,
+            guard=self.guard,
             interval=self.interval,
         )
 
@@ -262,3 +268,18 @@ def test_a_file_that_is_not_text_is_a_problem_of_its_own(scene: Scene) -> None:
     asyncio.run(scene.policies().start())
     assert modes(scene.entered[-1]) == ["all"]
     assert [problem.file for problem in scene.said[-1].problems] == ["acme.yaml"]
+
+
+def test_a_topology_that_would_cut_something_off_waits_and_holds_up_no_other(scene: Scene) -> None:
+    async def story() -> None:
+        _, watch = await started(scene)
+        scene.write("topology.yaml", TOPOLOGY.replace("orders", "ordres"))
+        scene.write("acme.yaml", ACME.replace("id: all", "id: edited"))
+        await scene.until(2)
+        watch.cancel()
+
+    asyncio.run(story())
+    mesh = scene.entered[-1]
+    assert set(mesh.buckets) == {"orders"}
+    assert modes(mesh) == ["edited"]
+    assert "orders is held" in [problem.text for problem in scene.said[-1].problems]

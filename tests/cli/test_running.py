@@ -120,6 +120,37 @@ def test_a_store_without_its_secret_holds_up_no_other_party(site: Site) -> None:
     assert len(site.ask("check", code=2)["problems"]) == 2
 
 
+def test_a_store_that_holds_bytes_can_not_be_dropped_or_pointed_elsewhere(site: Site) -> None:
+    moved = TOPOLOGY.replace("path: ../acme}", "path: ../elsewhere}")
+
+    async def story(gateway: Running) -> None:
+        site.write("policies/topology.yaml", moved)
+        result = await to_thread(site.call, "check")
+        assert result.exit_code == 0  # nothing is there to be cut off
+        site.write("policies/topology.yaml", TOPOLOGY)
+        await to_thread(put, first(gateway, "acme", "erp"))
+        site.write("policies/topology.yaml", moved)
+
+        async def seen() -> bool:
+            return "still holds bytes" in json.dumps(await health(gateway))
+
+        await eventually(seen, 2.5)
+        assert await to_thread(read, first(gateway, "initech")) == b"content"
+
+    asyncio.run(site.running(story))
+    (problem,) = site.ask("check", code=2)["problems"]
+    assert "store home of acme still holds bytes" in problem["text"]
+    assert problem["line"] == 4
+    former = (
+        "{name: new, type: file, path: ../new}\n    former_stores: [{type: file, path: ../acme}]"
+    )
+    site.write("policies/topology.yaml", TOPOLOGY.replace("{type: file, path: ../acme}", former))
+    assert site.call("check").exit_code == 0
+    site.write("policies/topology.yaml", TOPOLOGY.replace("orders:", "others:"))
+    texts = [problem["text"] for problem in site.ask("check", code=2)["problems"]]
+    assert "bucket orders still holds files; empty it before you take it out" in texts
+
+
 @pytest.mark.parametrize("failing", [True, False])
 def test_a_worker_that_ends_before_its_time_ends_the_gateway(site: Site, failing: bool) -> None:
     async def ends() -> None:
