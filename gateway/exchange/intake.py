@@ -12,6 +12,7 @@ from gateway.digests import Hasher, hasher
 from gateway.errors import BadDigest, IncompleteBody
 from gateway.exchange.terms import Offload
 from gateway.extents import Label, encode_label
+from gateway.faults import fault
 from gateway.model import EMPTY, Body, Chunks, Extent
 from gateway.stores import Store
 
@@ -92,6 +93,7 @@ async def take(
     head = encode_label(label)
     size = None if body.size is None else len(head) + body.size
     await store.write(place.key, _judged(head, body, meter, offload), size=size)
+    fault("exchange.taken")
     digests = meter.digests()
     extent = replace(place, offset=len(head), length=meter.size, digest=digests["xxhash128"].hex())
     return Taken(extent, digests, {shown: base64.b64encode(digests[shown]).decode()})

@@ -25,6 +25,7 @@ from gateway.exchange.publishing import (
 from gateway.exchange.reading import first_that_works, from_copy, from_extents, usable_copy
 from gateway.exchange.terms import CopySource, Draft, Found, Reading, Way
 from gateway.extents import Label
+from gateway.faults import fault
 from gateway.model import (
     Body,
     Bucket,
@@ -161,6 +162,7 @@ class Objects:
                 store = self._floor.store(extent.party, extent.store)
                 try:
                     await store.delete(extent.key)
+                    fault("exchange.discarded")
                 except CrossdockError:
                     return
 

@@ -29,6 +29,7 @@ from gateway.exchange.objects import Objects, extent_key
 from gateway.exchange.publishing import Publication
 from gateway.exchange.terms import Completion, CopySource, Draft, Found, PartClaim, Reading
 from gateway.extents import Label, slices
+from gateway.faults import fault
 from gateway.model import (
     OBJECT_BYTES_MAX,
     PART_BYTES_MAX,
@@ -66,6 +67,7 @@ class Uploads:
             checksum_type=draft.checksum_type,
         )
         await self._floor.rows.begin(upload)
+        fault("exchange.after-begin")
         return upload
 
     async def add_part(
@@ -140,6 +142,7 @@ class Uploads:
         """Forgets the upload and its parts."""
         await self._open(caller, ref, upload)
         await self._floor.rows.abort(upload)
+        fault("exchange.after-abort")
 
     async def parts(
         self, caller: Caller, ref: ObjectRef, upload: str, after: int, limit: int
@@ -184,6 +187,7 @@ class Uploads:
     async def _keep(self, upload: Upload, part: Part) -> Part:
         """An extent whose part could not be recorded has no reference: the collector's."""
         await self._floor.rows.add_part(upload.id, part)
+        fault("exchange.after-part")
         return part
 
     async def _completed(self, caller: Caller, upload: Upload) -> Found:
