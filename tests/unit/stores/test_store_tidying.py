@@ -30,10 +30,18 @@ def test_half_written_files_of_a_killed_process_go_at_the_next_start(tmp_path: P
         moment = (staging / name).stat().st_mtime - age
         os.utime(staging / name, (moment, moment))
 
+    tidied = asyncio.Event()
+
+    class Telling(FileStore):
+        async def tidy(self) -> int:
+            count = await super().tidy()
+            tidied.set()
+            return count
+
     async def main(pool: ThreadPoolExecutor) -> None:
         stores: dict[str, Store] = {
             "unwell": Unwell(str(tmp_path / "unwell"), pool),
-            "well": FileStore(str(tmp_path / "well"), pool),
+            "well": Telling(str(tmp_path / "well"), pool),
         }
         assert isinstance(stores["well"], CanTidy)
         keeping = Housekeeping(
@@ -42,9 +50,7 @@ def test_half_written_files_of_a_killed_process_go_at_the_next_start(tmp_path: P
             lambda party, name: stores[name],
         )
         running = asyncio.create_task(keeping.run())
-        async with asyncio.timeout(10):
-            while (staging / "old").exists():
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(tidied.wait(), 10)
         running.cancel()
 
     with ThreadPoolExecutor(1) as pool:
