@@ -58,11 +58,11 @@ class Clock:
 class Bench:
     """A catalog at work: every method is one call on it, with everything unsaid filled in."""
 
-    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, first: int = 1) -> None:
         self.catalog = catalog
         self.clock = clock
         self.revision = R1
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(first)
 
     def version(self, key: str, **fields: Any) -> Version:
         number = next(self._ids)
