@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -49,7 +49,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ReadBatch:
-    """The events of at most one second: reads, listings, refusals."""
+    """The events of at most one second, sealed one by one, and the event (`reads`) that commits to
+    all of them and becomes their one record."""
 
-    at: int
-    events: Sequence[Event] = ()
+    record: Event
+    events: tuple[bytes, ...]

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 from gateway.audit.merkle import leaf_hash
 from gateway.audit.notes import Checkpoint, Signer, open_checkpoint, sign_checkpoint
+from gateway.audit.records import Salts, batch_of, seal_read
 from gateway.audit.tiles import TILE_WIDTH, Edge, edge_names, edge_of, grow, hashes
 from gateway.catalog import AuditLog
 from gateway.errors import CatalogUnavailable, CrossdockError, LogDamaged
 from gateway.faults import fault
-from gateway.model import Event, ReadBatch
+from gateway.model import Event
 
 SECOND = 1_000_000_000
 FLUSH_EVERY_NS = SECOND
@@ -33,6 +35,8 @@ SOURCE_CHARACTERS_MAX = 64
 SEAL_RECORDS_MAX = 4096
 DROP_BATCHES_MAX = 100
 POLL_SECONDS = 0.25
+PACK_EVENTS = 16
+"""Events sealed in one go: about 0.3 ms."""
 
 UNSIGNED = "no valid signature"
 OTHERS = "others"
@@ -45,13 +49,21 @@ class Sealer:
     kept for `keep_reads` ns, 0: forever."""
 
     def __init__(
-        self, log: AuditLog, signer: Signer, clock: Callable[[], int], *, keep_reads: int = 0
+        self,
+        log: AuditLog,
+        signer: Signer,
+        clock: Callable[[], int],
+        *,
+        salts: Salts = os.urandom,
+        keep_reads: int = 0,
     ) -> None:
         self._catalog = log
         self._signer = signer
         self._clock = clock
+        self._salts = salts
         self._keep = keep_reads
         self._buffer: list[Event] = []
+        self._packed: list[bytes] = []  # events that are sealed, and not yet in the log
         self._sources: Counter[str] = Counter()
         self._edge: Edge | None = None
         now = clock()
@@ -72,7 +84,7 @@ class Sealer:
     @property
     def waiting(self) -> int:
         """Events that are not yet in the log."""
-        return len(self._buffer)
+        return len(self._buffer) + len(self._packed)
 
     @property
     def sealed(self) -> int:
@@ -87,7 +99,7 @@ class Sealer:
         CatalogUnavailable where it could not be recorded: the buffer is full, or nothing could be
         flushed for FAILING_NS_MAX. The read must then not be served.
         """
-        if len(self._buffer) >= BUFFER_EVENTS_MAX or self._failed_for(self._clock()):
+        if self.waiting >= BUFFER_EVENTS_MAX or self._failed_for(self._clock()):
             raise CatalogUnavailable("Reads can't be recorded now.")
         self._buffer.append(event)
 
@@ -133,6 +145,7 @@ class Sealer:
     async def _work(self, now: int) -> bool:
         if _due(self._counted, now, COUNT_EVERY_NS):
             self._count(now)
+        await self._pack()
         if _due(self._flushed, now, FLUSH_EVERY_NS):
             await self._flush(now)
         if _due(self._ticked, now, TICK_EVERY_NS):
@@ -153,26 +166,34 @@ class Sealer:
     def _count(self, now: int) -> None:
         """One event a minute for all strangers together: they can't grow the log."""
         self._counted = now
-        if self._sources and len(self._buffer) < BUFFER_EVENTS_MAX:
+        if self._sources and self.waiting < BUFFER_EVENTS_MAX:
             detail = {f"from {source}": str(count) for source, count in self._sources.items()}
             self._buffer.append(Event(kind="refusal", at=now, outcome=UNSIGNED, detail=detail))
             self._sources.clear()
 
+    async def _pack(self) -> None:
+        """Seals what was observed, a few events at a time, so that no request waits for many."""
+        while self._buffer:
+            taken, self._buffer = self._buffer[:PACK_EVENTS], self._buffer[PACK_EVENTS:]
+            self._packed += [seal_read(event, self._salts) for event in taken]
+            await asyncio.sleep(0)
+
     async def _flush(self, now: int) -> None:
         """At most one record, whatever was read. What can't be written stays for the next try."""
-        taken, self._buffer = self._buffer, []
+        await self._pack()
+        taken = self._packed
         written = False
         try:
             if taken:
                 fault("sealer.flushing")
-                await self._catalog.append_reads(ReadBatch(now, tuple(taken)))
+                await self._catalog.append_reads(batch_of(now, taken, self._salts))
                 fault("sealer.flushed")
             written = True
         finally:
             if written:
+                self._packed = self._packed[len(taken) :]
                 self._flushed, self._failing = now, 0
             else:
-                self._buffer = taken + self._buffer
                 self._failing = self._failing or now
 
     # --- checkpoints ---

@@ -1,8 +1,9 @@
 """Events become records: an open entry of salted commitments, and openings that stay private.
 
 An entry is a format byte and a row of 32-byte commitments, nothing else, so the log can be open to
-everyone. A commitment is HMAC-SHA256(salt, field || 0x00 || value) with a salt of its own, so
-equal values don't look equal and short ones can't be guessed. The fields of `FIELDS` have fixed
+everyone. A commitment is SHA-256(salt || field || 0x00 || value) with 16 random bytes of salt of
+its own, so equal values don't look equal and short ones can't be guessed; no key is shared and the
+salt's length is fixed, so HMAC would add nothing but time. The fields of `FIELDS` have fixed
 places. Recipients and details follow, sorted by commitment and filled up with what looks like more
 of them to a multiple of eight: their place, name and number say nothing.
 
@@ -57,11 +58,7 @@ _ERASED = bytes(SALT_BYTES)
 _HEAD_BYTES = len(FORMAT) + HASH_BYTES * len(FIELDS)
 _JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
-_INNER_REST = b"\x36" * (64 - SALT_BYTES)
-_OUTER_REST = b"\x5c" * (64 - SALT_BYTES)
-_LABELS = tuple(_INNER_REST + name.encode() + b"\x00" for name in FIELDS)
+_LABELS = tuple(name.encode() + b"\x00" for name in FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +67,6 @@ class Sealed:
 
     entry: bytes
     openings: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SealedBatch:
-    """`events` are the batch's own entries and openings, packed (see `unpack`)."""
-
-    record: Sealed
-    events: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,22 +222,25 @@ ROOT = DETAIL + "root"
 """Hex root over a batch's entries: the one field of a batch record that a proof lays open."""
 
 
-def seal_batch(batch: ReadBatch, number: int, salts: Salts) -> SealedBatch:
-    """One record for any number of reads and refusals: the log grows by one leaf.
+def seal_read(event: Event, salts: Salts) -> bytes:
+    """An event of a batch, packed. Its batch's record has a commit number, it has none (0)."""
+    return pack(seal(event, 0, salts))
+
+
+def batch_of(at: int, events: Sequence[bytes], salts: Salts) -> ReadBatch:
+    """One record for any number of sealed reads and refusals: the log grows by one leaf.
 
     The record's `detail/root` is the Merkle root over the events' own entries, padded with random
     leaves to a power of two, so that a proof of one read tells no party how much others read.
     InvalidArgument for more than EVENTS_MAX events, or none.
     """
-    count = len(batch.events)
+    count = len(events)
     if not 0 < count <= EVENTS_MAX:
         raise InvalidArgument("A batch has no events, or too many.", name="events", value=count)
-    sealed = [seal(event, number, salts) for event in batch.events]
     pad = salts(HASH_BYTES)
-    leaves = batch_leaves([item.entry for item in sealed], pad)
-    detail = {"root": root_of(leaves).hex(), "events": str(count), "pad": pad.hex()}
-    record = seal(Event(kind="reads", at=batch.at, detail=detail), number, salts)
-    return SealedBatch(record, tuple(map(pack, sealed)))
+    root = root_of(batch_leaves([unpack(item).entry for item in events], pad))
+    detail = {"root": root.hex(), "events": str(count), "pad": pad.hex()}
+    return ReadBatch(Event(kind="reads", at=at, detail=detail), tuple(events))
 
 
 def batch_leaves(entries: Sequence[bytes], pad: bytes) -> list[bytes]:
@@ -285,19 +277,13 @@ def _decisions(event: Event) -> Iterator[tuple[str, str]]:
 
 
 def _label(field: str) -> bytes:
-    return _INNER_REST + _bytes(field) + b"\x00"
+    return _bytes(field) + b"\x00"
 
 
 def _commitments(salts: bytes, labels: Sequence[bytes], values: Sequence[str]) -> list[bytes]:
-    """HMAC by its definition (RFC 2104): for messages this short twice as fast as hmac.digest."""
-    inner, outer = salts.translate(_INNER), salts.translate(_OUTER)
-    within = [
-        sha256(inner[at : at + SALT_BYTES] + label + _bytes(value)).digest()
-        for at, label, value in zip(range(0, len(salts), SALT_BYTES), labels, values, strict=True)
-    ]
     return [
-        sha256(outer[at : at + SALT_BYTES] + _OUTER_REST + item).digest()
-        for at, item in zip(range(0, len(salts), SALT_BYTES), within, strict=True)
+        sha256(salts[at : at + SALT_BYTES] + label + _bytes(value)).digest()
+        for at, label, value in zip(range(0, len(salts), SALT_BYTES), labels, values, strict=True)
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gateway.audit.records import seal_batch
 from gateway.catalog.desk import Desk
 from gateway.catalog.values import Record
 from gateway.catalog.writer import Transaction
@@ -28,11 +27,10 @@ class SqliteAuditLog(Desk):
 
     async def append_reads(self, batch: ReadBatch) -> int:
         def work(tx: Transaction) -> int:
-            number = tx.number()
-            sealed = seal_batch(batch, number, tx.salts)
-            place = tx.append(sealed.record, number)
-            tx.run("INSERT INTO read_batches VALUES (?, ?)", (batch.at, place))
-            for seq, event in enumerate(sealed.events):
+            place = tx.records
+            tx.record(batch.record, tx.number())
+            tx.run("INSERT INTO read_batches VALUES (?, ?)", (batch.record.at, place))
+            for seq, event in enumerate(batch.events):
                 tx.run("INSERT INTO reads VALUES (?, ?, ?)", (place, seq, event))
             return tx.records
 

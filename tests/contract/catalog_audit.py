@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.audit.records import decode, unpack, verify_opening
+from gateway.audit.records import batch_of, decode, seal_read, unpack, verify_opening
 from gateway.catalog import SealedKey
 from gateway.errors import StartRefused
-from gateway.model import ReadBatch
+from gateway.model import Event, ReadBatch
 from tests.contract.catalog_kit import R1, R2, SECOND, Bench, Tell, event_of
 
 KEY = SealedKey("ACMEERP", "acme", "erp", b"\x00sealed\xff", 5)
+
+
+def batch_at(at: int, events: Sequence[Event]) -> ReadBatch:
+    return batch_of(at, [seal_read(event, os.urandom) for event in events], os.urandom)
 
 
 class Logging:
@@ -46,7 +52,7 @@ class Logging:
     def test_a_batch_of_reads_is_one_record(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             events = [event_of("read", key=f"k{n}") for n in range(5)]
-            size = await bench.catalog.append_reads(ReadBatch(7, events))
+            size = await bench.catalog.append_reads(batch_at(7, events))
             assert size == await bench.catalog.size() == 2
             reads = await bench.catalog.reads_of(size - 1)
             keys = [decode(unpack(read).openings).value("key") for read in reads]
@@ -59,7 +65,7 @@ class Logging:
         async def story(bench: Bench) -> None:
             catalog = bench.catalog
             for at in (1, 2, 3):
-                await catalog.append_reads(ReadBatch(at, [event_of("read")]))
+                await catalog.append_reads(batch_at(at, [event_of("read")]))
             records = await catalog.records(0, 10)
             assert await catalog.drop_reads(3, 1) == 1
             assert [len(await catalog.reads_of(n)) for n in (1, 2, 3)] == [0, 1, 1]

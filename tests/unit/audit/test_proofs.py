@@ -4,7 +4,7 @@ import base64
 import json
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -13,10 +13,15 @@ from gateway.audit.check import Fault
 from gateway.audit.disclosure import open_for
 from gateway.audit.export import export_files, open_export, verify_export
 from gateway.errors import BadInput, LogDamaged
-from gateway.model import Event, ReadBatch
+from gateway.model import Event
 from tests.unit.audit.samples import KEY, Log, Row, log_of, row, sample
 
 VKEYS = [KEY.verifier]
+
+
+class Batch(NamedTuple):
+    record: records.Sealed
+    events: tuple[bytes, ...]
 
 
 def prove(log: Log, index: int) -> str:
@@ -116,7 +121,7 @@ def test_a_proof_under_a_strangers_key_proves_nothing(log: Log) -> None:
 # --- reads ---
 
 
-def batch_of(count: int) -> tuple[Log, records.SealedBatch]:
+def batch_of(count: int) -> tuple[Log, Batch]:
     reads = [
         Event(
             kind="read",
@@ -129,12 +134,13 @@ def batch_of(count: int) -> tuple[Log, records.SealedBatch]:
         )
         for n in range(count)
     ]
-    sealed = records.seal_batch(ReadBatch(5, reads), 1002, os.urandom)
-    record = Row(2, 1002, sealed.record.entry, sealed.record.openings)
-    return log_of([row(0), row(1), record, row(3)]), sealed
+    batch = records.batch_of(5, [records.seal_read(r, os.urandom) for r in reads], os.urandom)
+    sealed = records.seal(batch.record, 1002, os.urandom)
+    record = Row(2, 1002, sealed.entry, sealed.openings)
+    return log_of([row(0), row(1), record, row(3)]), Batch(sealed, batch.events)
 
 
-def prove_read(log: Log, batch: records.SealedBatch, index: int, party: str) -> str:
+def prove_read(log: Log, batch: Batch, index: int, party: str) -> str:
     events = [records.unpack(item) for item in batch.events]
     place = proofs.in_batch(
         index,

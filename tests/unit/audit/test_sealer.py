@@ -46,8 +46,8 @@ class MemoryLog:
 
     async def append_reads(self, batch: ReadBatch) -> int:
         self._ask()
-        sealed = records.seal_batch(batch, len(self.rows), os.urandom)
-        self.reads[self._add(sealed.record)] = sealed.events
+        sealed = records.seal(batch.record, len(self.rows), os.urandom)
+        self.reads[self._add(sealed)] = batch.events
         return len(self.rows)
 
     async def size(self) -> int:
