@@ -13,13 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from gateway import errors
-from gateway.errors import BadInput, ConfigError, DocumentErrors
+from gateway.errors import BadInput, ConfigError, DocumentErrors, Problem
 from gateway.model import OBJECT_BYTES_MAX, PART_BYTES_MIN, PART_NUMBER_MAX
 from gateway.policy.complaints import parsed, place
 from gateway.policy.nodes import Tree
 from gateway.policy.nodes import read as read_yaml
-from gateway.policy.problems import Problem
 from gateway.policy.schema import Entry
 from gateway.policy.values import Duration, Reference, Size, Text, YesNo, mistake
 
@@ -251,11 +249,11 @@ def read(file: Path, overrides: Overrides | None = None) -> Config:
     tree = read_yaml(name, _text(file))
     entry, problems = parsed(name, tree, GatewayFile)
     if entry is None:
-        raise _refused(problems)
+        raise DocumentErrors(problems)
     config = _config(file.absolute(), entry)
     absent = tuple(_absent(name, tree, config))
     if absent:
-        raise _refused(absent)
+        raise DocumentErrors(absent)
     return _overridden(config, overrides or Overrides())
 
 
@@ -268,10 +266,6 @@ def _text(file: Path) -> str:
     if len(raw) > FILE_BYTES_MAX:
         raise ConfigError(f"{file}: larger than {FILE_BYTES_MAX} bytes")
     return raw.decode("utf-8", "surrogateescape")
-
-
-def _refused(problems: Sequence[Problem]) -> DocumentErrors:
-    return DocumentErrors([errors.Problem(p.file, p.line, p.column, p.text) for p in problems])
 
 
 def _config(file: Path, entry: GatewayFile) -> Config:

@@ -210,7 +210,7 @@ class BrokenSource(CrossdockError):
 # --- start-up, configuration, policies ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One mistake in a file that people edit; line and column count from 1."""
 
@@ -231,7 +231,7 @@ class DocumentErrors(ConfigError):
     """The files hold mistakes. `problems` lists every one, sorted by place."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda p: (p.file, p.line, p.column, p.text)))
+        self.problems = tuple(sorted(problems))
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from gateway.errors import Problem
 from gateway.policy.mesh import Mesh, StoreSpec
-from gateway.policy.problems import Problem
 from gateway.policy.topology import TOPOLOGY
 
 

@@ -13,15 +13,14 @@ from gateway.catalog import Catalog, opening
 from gateway.commands import Commands
 from gateway.config import Config
 from gateway.control import Action
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, Problem
 from gateway.identity import resolve
 from gateway.keys import log_signer, open_seal
 from gateway.moves import cut_off
 from gateway.outside import PRIVATE, Outside, checkpoint, open_catalog
 from gateway.policy.document import load
 from gateway.policy.mesh import Mesh, secrets_of
-from gateway.policy.problems import Problem
-from gateway.reload import read_folder, unusable
+from gateway.reload import read_folder
 from gateway.sealer import Sealer
 
 
@@ -111,7 +110,7 @@ def mesh_of_folder(config: Config) -> Mesh:
     """The folder as it lies there; DocumentErrors if it holds a mistake."""
     checked = check(config)
     if checked.mesh is None or checked.problems:
-        raise unusable(checked.problems)
+        raise DocumentErrors(checked.problems)
     return checked.mesh
 
 
@@ -120,7 +119,7 @@ def _mesh(config: Config, last_good: Mapping[str, str] | None) -> Mesh:
     folder = config.policies
     loaded = load(read_folder(folder), base=str(folder.resolve()), last_good=last_good)
     if loaded.mesh is None:
-        raise unusable([_placed(folder, problem) for problem in loaded.problems])
+        raise DocumentErrors([_placed(folder, problem) for problem in loaded.problems])
     return loaded.mesh
 
 

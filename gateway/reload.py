@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gateway import errors
 from gateway.catalog import Settings
-from gateway.errors import BadInput, CrossdockError, DocumentErrors, StartRefused
+from gateway.errors import BadInput, CrossdockError, DocumentErrors, Problem, StartRefused
 from gateway.model import EMPTY
 from gateway.policy.document import Cache, Loaded, load
 from gateway.policy.mesh import Mesh
-from gateway.policy.problems import Problem
 from gateway.policy.topology import TOPOLOGY
 
 INTERVAL_SECONDS = 0.5
@@ -60,11 +58,6 @@ def _files(folder: Path) -> list[Path]:
     if len(found) > FILES_MAX:
         raise BadInput(f"{folder} holds more than {FILES_MAX} files")
     return [path for path in found if path.is_file()]
-
-
-def unusable(problems: Sequence[Problem]) -> DocumentErrors:
-    """The error of a folder that gives no mesh, or that `check` refuses."""
-    return DocumentErrors([errors.Problem(p.file, p.line, p.column, p.text) for p in problems])
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +138,7 @@ class Policies:
             files = await asyncio.to_thread(read_folder, self.folder)
             loaded = await self._guarded(files, await asyncio.to_thread(self._load, files))
             if loaded.mesh is None:
-                raise unusable(loaded.problems)
+                raise DocumentErrors(loaded.problems)
             await self._put(loaded.mesh, loaded)
             self._cache = loaded.cache
             self._seen = before

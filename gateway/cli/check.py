@@ -9,7 +9,7 @@ import click
 from gateway import offline
 from gateway.cli import show
 from gateway.cli.session import BAD_INPUT, Session, command
-from gateway.policy.problems import Problem
+from gateway.errors import Problem
 
 
 @click.command()

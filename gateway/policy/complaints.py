@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.errors import Problem
 from gateway.policy.nodes import DOUBLE, KEY, Path, Trap, Tree
-from gateway.policy.problems import Problem
 from gateway.policy.values import shown
 
 M = TypeVar("M", bound=BaseModel)

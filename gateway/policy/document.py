@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from gateway.errors import Problem
 from gateway.policy.mesh import Mesh, SourceFile
 from gateway.policy.party import PartyRules, beside, party_rules
-from gateway.policy.problems import Problem
 from gateway.policy.rules import Policy, Rules
 from gateway.policy.topology import TOPOLOGY, Topology, topology
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from gateway.policy.problems import Problem
+from gateway.errors import Problem
 
 FILE_BYTES_MAX = 4 * 1024**2
 DEPTH_MAX = 64

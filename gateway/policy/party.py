@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from gateway.errors import Problem
 from gateway.model import RESERVED_PREFIX, Mode, Rule
 from gateway.policy import targets
 from gateway.policy.clauses import EVERYONE, Accept, Forbid, Send, When
 from gateway.policy.complaints import parsed, place, suggestion
 from gateway.policy.nodes import Path, Tree, read
 from gateway.policy.patterns import compiled, intersect, tokens
-from gateway.policy.problems import Problem
 from gateway.policy.schema import (
     AcceptEntry,
     ForbidEntry,

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from urllib.parse import urlsplit
 
+from gateway.errors import Problem
 from gateway.model import Bucket, May, Principal, Rule, Versioning
 from gateway.policy.complaints import parsed, place, suggestion
 from gateway.policy.mesh import Party, PrincipalSpec, Secret, StoreSpec
 from gateway.policy.nodes import Path, Tree, read
 from gateway.policy.patterns import intersect, tokens
-from gateway.policy.problems import Problem
 from gateway.policy.rules import Grants, granted
 from gateway.policy.schema import (
     MEMBERS_MAX,

@@ -10,10 +10,9 @@ from typing import cast
 import pytest
 
 from gateway.catalog import Settings
-from gateway.errors import CatalogUnavailable, DocumentErrors
+from gateway.errors import CatalogUnavailable, DocumentErrors, Problem
 from gateway.model import Event
 from gateway.policy.mesh import Mesh
-from gateway.policy.problems import Problem
 from gateway.reload import INTERVAL_SECONDS, Policies, Standing
 
 TOPOLOGY = """
