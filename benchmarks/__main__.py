@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
-from benchmarks import delivery, door, memory, policy
+from benchmarks import catalog, delivery, door, memory, policy
 
 Row = tuple[str, str]
 
@@ -22,6 +22,7 @@ def _figures(run: Callable[[], list[tuple[str, float, str]]]) -> Callable[[], It
 GROUPS = MappingProxyType(
     {
         "policy": _figures(policy.run),
+        "catalog": _figures(catalog.run),
         "get": door.reads,
         "put": door.writes,
         "durable": door.durable_writes,

@@ -220,6 +220,18 @@ class References:
 
         tell(story)
 
+    def test_a_store_holds_what_something_refers_to(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            catalog = bench.catalog
+            await catalog.begin(upload_of("u"))
+            await catalog.add_part("u", part_of(1, "x"))
+            assert await catalog.holds("acme", "home")
+            assert not await catalog.holds("acme", "other")
+            await catalog.abort("u")
+            assert not await catalog.holds("acme", "home")
+
+        tell(story)
+
     def test_bytes_go_when_the_last_version_is_purged(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             first = await bench.put("k", extents=(extent("x"), extent("y")))
