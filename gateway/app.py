@@ -13,20 +13,13 @@ from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry
 
-from gateway import gate
-from gateway.admin import AdminDoor
 from gateway.catalog import Catalog, Claim
-from gateway.commands import Commands
 from gateway.config import Config, Listen
-from gateway.control import ControlServer
 from gateway.courier.courier import Courier
-from gateway.doors import Door, SmallServer, open_door
 from gateway.errors import StartRefused, StoreUnavailable
 from gateway.exchange import Exchange, Means
 from gateway.exchange.collector import Collector
 from gateway.exchange.reading import from_extents
-from gateway.health import Vitals
-from gateway.housekeeping import Housekeeping
 from gateway.identity import (
     PURPOSE_TOKENS,
     Credential,
@@ -36,16 +29,23 @@ from gateway.identity import (
     credentials,
     resolve,
 )
-from gateway.keys import FirstKeys, log_signer, open_seal
 from gateway.model import Bucket, Chunks, Event, Share, Version
-from gateway.moves import cut_off
-from gateway.outside import Outside, checkpoint, open_catalog
+from gateway.operations import gate
+from gateway.operations.admin import AdminDoor
+from gateway.operations.commands import Commands
+from gateway.operations.control import ControlServer
+from gateway.operations.doors import Door, SmallServer, open_door
+from gateway.operations.health import Vitals
+from gateway.operations.housekeeping import Housekeeping
+from gateway.operations.keys import FirstKeys, log_signer, open_seal
+from gateway.operations.moves import cut_off
+from gateway.operations.outside import Outside, checkpoint, open_catalog
+from gateway.operations.reload import Policies
+from gateway.operations.storerooms import Storerooms
 from gateway.policy.mesh import Mesh
-from gateway.reload import Policies
 from gateway.s3.desk import Limits
 from gateway.s3.server import S3Door
 from gateway.sealer import Sealer
-from gateway.storerooms import Storerooms
 from gateway.stores import Store
 from gateway.stores.build import build
 from gateway.telemetry import Telemetry

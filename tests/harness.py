@@ -36,11 +36,11 @@ from gateway.exchange import Exchange, Means
 from gateway.exchange.reading import from_extents
 from gateway.identity import Credential, Secret
 from gateway.model import PART_BYTES_MIN, Chunks, Event, Share, Version
+from gateway.operations.storerooms import Storerooms
 from gateway.policy.document import load
 from gateway.policy.mesh import Mesh
 from gateway.s3.desk import Limits
 from gateway.s3.server import S3Door
-from gateway.storerooms import Storerooms
 from gateway.stores.build import build
 from gateway.telemetry import Telemetry
 

@@ -23,8 +23,8 @@ from gateway.cli import show
 from gateway.cli.log import LogReader, beside
 from gateway.cli.session import NO, Session, command, quiet, ref_of
 from gateway.errors import BadInput, NotFound
-from gateway.keys import LOG_VERIFIER
 from gateway.model import ObjectRef
+from gateway.operations.keys import LOG_VERIFIER
 
 FILE_CHARS_MAX = 1_100_000
 T = TypeVar("T")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from gateway import offline
 from gateway.cli import show
 from gateway.cli.session import Session, command
+from gateway.operations import offline
 
 
 @click.command()

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import click
 
-from gateway import offline
 from gateway.cli import show
 from gateway.cli.session import BAD_INPUT, Session, command
 from gateway.errors import Problem
+from gateway.operations import offline
 
 
 @click.command()

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 
 import click
 
-from gateway import config, offline
+from gateway import config
 from gateway.catalog import Catalog
 from gateway.config import Config
-from gateway.control import NotRunning, Progress, ask
 from gateway.errors import BadInput, ConfigError, CrossdockError
 from gateway.model import ObjectRef
+from gateway.operations import offline
+from gateway.operations.control import NotRunning, Progress, ask
 from gateway.policy.mesh import Mesh
 
 NO = 1

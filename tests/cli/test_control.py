@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.control import (
+from gateway.errors import CrossdockError, Denied, StartRefused
+from gateway.operations.control import (
     CONNECTIONS_MAX,
     LINE_BYTES_MAX,
     SOCKET_NAME,
@@ -18,7 +19,6 @@ from gateway.control import (
     Progress,
     ask,
 )
-from gateway.errors import CrossdockError, Denied, StartRefused
 
 
 async def echo(arguments: Mapping[str, Any], progress: Progress) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import StartRefused
-from gateway.gate import check, this_build
+from gateway.operations.gate import check, this_build
 
 
 def test_this_build_is_good_enough() -> None:

@@ -12,8 +12,8 @@ import pytest
 from gateway.catalog import Settings
 from gateway.errors import CatalogUnavailable, DocumentErrors, Problem
 from gateway.model import Event
+from gateway.operations.reload import INTERVAL_SECONDS, Policies, Standing
 from gateway.policy.mesh import Mesh
-from gateway.reload import INTERVAL_SECONDS, Policies, Standing
 
 TOPOLOGY = """
 parties:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from gateway.errors import StoreUnavailable
 from gateway.exchange.collector import Collector
-from gateway.housekeeping import Housekeeping
+from gateway.operations.housekeeping import Housekeeping
 from gateway.stores import CanTidy, Store
 from gateway.stores.file import FileStore
 

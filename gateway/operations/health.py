@@ -10,7 +10,7 @@ from gateway import __version__
 from gateway.catalog import Backlog, Catalog
 from gateway.errors import CatalogUnavailable, CrossdockError
 from gateway.model import DeliveryState
-from gateway.reload import Standing
+from gateway.operations.reload import Standing
 from gateway.telemetry import Telemetry
 
 S_NS = 10**9

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.catalog import Catalog, opening
-from gateway.commands import Commands
 from gateway.config import Config
-from gateway.control import Action
-from gateway.errors import ConfigError, Problem
+from gateway.errors import ConfigError, DocumentErrors, Problem
 from gateway.identity import resolve
-from gateway.keys import log_signer, open_seal
-from gateway.moves import cut_off
-from gateway.outside import PRIVATE, Outside, checkpoint, open_catalog
+from gateway.operations.commands import Commands
+from gateway.operations.control import Action
+from gateway.operations.keys import log_signer, open_seal
+from gateway.operations.moves import cut_off
+from gateway.operations.outside import PRIVATE, Outside, checkpoint, open_catalog
+from gateway.operations.reload import read_folder
 from gateway.policy.document import load
 from gateway.policy.mesh import Mesh, secrets_of
-from gateway.reload import read_folder
 from gateway.sealer import Sealer
 
 

@@ -14,11 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from gateway.catalog import Catalog, SealedKey
-from gateway.control import Action, Progress
 from gateway.errors import BadInput, NotFound
 from gateway.identity import Random, Seal, new_key, seal_secret
-from gateway.keys import LOG_VERIFIER, key_event
-from gateway.outside import PRIVATE
+from gateway.operations.control import Action, Progress
+from gateway.operations.keys import LOG_VERIFIER, key_event
+from gateway.operations.outside import PRIVATE
 from gateway.policy.mesh import Mesh
 
 IDS_MAX = 10_000
