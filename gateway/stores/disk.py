@@ -62,64 +62,84 @@ def domain_errors() -> Iterator[None]:
         raise word(f"The store's folder says: {error.strerror or error}.") from error
 
 
+Identity = tuple[int, int]
+"""Device and inode: which folder it is, whatever it is called."""
+
+
 class SharedSync:
     """fsync of folders, shared by whoever waits: one that begins after a change covers it.
 
-    The waiters of a folder take turns: while one syncs, those who come later wait for the next
-    one, which a single one of them does for all. A failed sync fails for everyone it was for.
+    While one sync of a folder runs, those who come meanwhile make up the next one, which the
+    first of them does for all; only who is concerned wakes up. A failed one fails for all of it.
     """
 
     def __init__(self) -> None:
-        self._turn = threading.Condition()
-        self._folders: dict[tuple[int, int], _Turns] = {}
+        self._lock = threading.Lock()
+        self._running: dict[Identity, _Sync] = {}
+        self._gathering: dict[Identity, _Sync] = {}
 
-    def sync(self, folder: int) -> None:
-        about = os.fstat(folder)
-        name = (about.st_dev, about.st_ino)
-        with self._turn:
-            turns = self._folders.setdefault(name, _Turns())
-            turns.waiting += 1
-            mine = turns.begun + 1
-            try:
-                while turns.ended < mine:
-                    if turns.busy:
-                        self._turn.wait()
-                    else:
-                        self._lead(turns, folder)
-                if turns.failed_at >= mine:
-                    raise OSError(turns.failure, "fsync of a folder failed")
-            finally:
-                turns.waiting -= 1
-                if not turns.waiting:
-                    del self._folders[name]
+    def sync(self, folder: int, name: Identity | None = None) -> None:
+        """`name` is the folder's, where the caller knows it."""
+        name = name or identity_of(os.fstat(folder))
+        with self._lock:
+            mine = self._gathering.get(name)
+            leading = mine is None
+            if mine is None:
+                mine = self._gathering[name] = _Sync(self._running.get(name))
+            mine.shared_by += 1
+        if leading:
+            self._lead(mine, folder, name)
+        else:
+            mine.ended.wait()
+        if mine.failure:
+            raise OSError(mine.failure, "fsync of a folder failed")
 
-    def _lead(self, turns: _Turns, folder: int) -> None:
-        turns.busy = True
-        turns.begun += 1
-        failure = 0
-        self._turn.release()
+    def _lead(self, mine: _Sync, folder: int, name: Identity) -> None:
+        if mine.before is not None:
+            mine.before.ended.wait()
+            mine.before = None
+        with self._lock:
+            del self._gathering[name]  # who comes now may have come too late for this one
+            self._running[name] = mine
         try:
             os.fsync(folder)
         except OSError as error:
-            failure = error.errno or errno.EIO
+            mine.failure = error.errno or errno.EIO
         finally:
-            self._turn.acquire()
-            turns.busy = False
-            turns.ended = turns.begun
-            if failure:
-                turns.failure, turns.failed_at = failure, turns.begun
-            self._turn.notify_all()
+            with self._lock:
+                if self._running.get(name) is mine:
+                    del self._running[name]
+            mine.ended.set()
 
 
-class _Turns:
-    """The syncs of one folder: how many began and ended, and the last that failed."""
+class _Sync:
+    """One fsync, to begin when the one before has ended; `failure` is its errno."""
 
-    __slots__ = ("begun", "busy", "ended", "failed_at", "failure", "waiting")
+    __slots__ = ("before", "ended", "failure", "shared_by")
 
-    def __init__(self) -> None:
-        self.begun = self.ended = self.waiting = self.failed_at = 0
-        self.failure = 0  # the errno of the last failed one
-        self.busy = False
+    def __init__(self, before: _Sync | None) -> None:
+        self.before = before
+        self.ended = threading.Event()
+        self.failure = 0
+        self.shared_by = 0
+
+
+class _Kept:
+    """A folder's handle, closed when the last who uses it has let go."""
+
+    __slots__ = ("handle", "name", "path")
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path = path
+        self.handle = handle
+        self.name = identity_of(os.fstat(handle))
+
+    def __del__(self) -> None:
+        os.close(self.handle)
+
+
+def identity_of(about: os.stat_result) -> Identity:
+    return about.st_dev, about.st_ino
 
 
 class Disk:
@@ -133,6 +153,7 @@ class Disk:
         self._root = os.fsencode(root)
         self._made = False
         self._shared = SharedSync()
+        self._kept: _Kept | None = None
 
     @contextlib.contextmanager
     def folder(self, path: Path, *, make: bool = False) -> Iterator[int]:
@@ -173,16 +194,16 @@ class Disk:
 
     def create(self, path: Path, chunks: Sequence[bytes]) -> os.stat_result:
         """A whole small file, durably, in one walk; FileExistsError if the name is taken."""
-        with self.folder(path[:-1], make=True) as folder:
-            staged = _nameless(folder)
-            if staged is not None:
-                try:
-                    staged.append(chunks)
-                    staged.seal()
-                    self._link(staged, folder, path[-1])
-                    return os.fstat(staged.file)
-                finally:
-                    os.close(staged.file)
+        kept = self._keep(path[:-1])
+        staged = _nameless(kept.handle)
+        if staged is not None:
+            try:
+                staged.append(chunks)
+                staged.seal()
+                self._link(staged, kept.handle, path[-1], kept.name)
+                return os.fstat(staged.file)
+            finally:
+                os.close(staged.file)
         staged = self.stage(named=True)
         try:
             staged.append(chunks)
@@ -197,7 +218,23 @@ class Disk:
             self._link(staged, folder, path[-1])
         return os.fstat(staged.file)
 
-    def _link(self, staged: Staged, folder: int, name: bytes) -> None:
+    def _keep(self, path: Path) -> _Kept:
+        """The folder's handle, kept from one extent to the next, for most go into one folder. It
+        is looked up again by name: it may have been moved, or something mounted over it."""
+        kept = self._kept
+        if kept is not None and kept.path == path:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                where = b"/".join((self._root, *path))
+                about = os.stat(where, follow_symlinks=False)
+                if identity_of(about) == kept.name:
+                    return kept
+        with self.folder(path, make=True) as folder:
+            self._kept = kept = _Kept(path, os.dup(folder))
+        return kept
+
+    def _link(
+        self, staged: Staged, folder: int, name: bytes, identity: Identity | None = None
+    ) -> None:
         if staged.name:
             with self.folder(STAGING) as staging:
                 os.link(staged.name, name, src_dir_fd=staging, dst_dir_fd=folder)
@@ -206,7 +243,7 @@ class Disk:
             os.link(source, name, dst_dir_fd=folder, follow_symlinks=True)
         fault("store.linked")
         try:
-            self._shared.sync(folder)
+            self._shared.sync(folder, identity)
         except OSError:  # it has a name, but may lose it: the write did not happen
             os.unlink(name, dir_fd=folder)
             raise

@@ -187,14 +187,15 @@ def test_one_sync_of_a_folder_serves_all_who_wait(
         first = pool.submit(shared.sync, folder)
         first_is_in.wait(10)
         others = [pool.submit(shared.sync, folder) for _ in range(15)]
-        while sum(turns.waiting for turns in shared._folders.values()) < 16:
+        while sum(sync.shared_by for sync in shared._gathering.values()) < 15:
             pass
         go.set()
         for waiter in (first, *others):
             waiter.result(10)
     os.close(folder)
     assert count == 2
-    assert not shared._folders
+    assert not shared._running
+    assert not shared._gathering
 
 
 def test_a_failed_sync_fails_for_all_it_was_for(
@@ -208,6 +209,48 @@ def test_a_failed_sync_fails_for_all_it_was_for(
             with pytest.raises(OSError, match="fsync"):
                 waiter.result(10)
     os.close(folder)
+
+
+def moved_away(folder: Path) -> None:
+    folder.rename(folder.parent / "elsewhere")
+
+
+def replaced(folder: Path) -> None:
+    moved_away(folder)
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("happens", [moved_away, replaced, shutil.rmtree])
+def test_an_extent_lies_under_its_name_whatever_became_of_the_folder(
+    store: FileStore, root: Path, happens: Callable[[Path], None]
+) -> None:
+    asyncio.run(store.write(KEY + "1", pieces(b"x"), size=1))
+    happens((root / KEY).parent)
+    asyncio.run(store.write(KEY, pieces(b"data"), size=4))
+    assert (root / KEY).read_bytes() == b"data"
+
+
+def test_a_link_to_somewhere_else_is_never_followed(
+    store: FileStore, root: Path, tmp_path: Path
+) -> None:
+    asyncio.run(store.write(KEY + "1", pieces(b"x"), size=1))
+    moved_away((root / KEY).parent)
+    (tmp_path / "secret").mkdir()
+    (root / KEY).parent.symlink_to(tmp_path / "secret")
+    with pytest.raises(StoreRefused):
+        asyncio.run(store.write(KEY, pieces(b"data"), size=4))
+    assert not list((tmp_path / "secret").iterdir())
+
+
+def test_no_handle_of_a_folder_is_left_open(root: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with ThreadPoolExecutor(4) as pool:
+        gone = FileStore(str(root), pool)
+        for i in range(9):
+            key = f".crossdock/extents/{i % 3}/{i}"
+            asyncio.run(gone.write(key, pieces(b"x"), size=1))
+        del gone
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_concurrent_writers_of_one_key_have_one_winner(store: FileStore) -> None:
