@@ -12,7 +12,7 @@ import pytest
 
 from gateway.audit.records import batch_of, decode, seal_read, unpack, verify_opening
 from gateway.catalog import SealedKey
-from gateway.errors import StartRefused
+from gateway.errors import CrossdockError, StartRefused
 from gateway.model import Event, ReadBatch
 from tests.contract.catalog_kit import R1, R2, SECOND, Bench, Tell, event_of
 
@@ -37,6 +37,17 @@ class Logging:
             assert kinds == ["policy", "start", "tick", "write"]
             assert await bench.catalog.records(1, 2) == records[1:3]
             assert await bench.catalog.records(99, 2) == []
+
+        tell(story)
+
+    def test_what_was_refused_half_way_leaves_no_gap(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            size = await bench.catalog.size()
+            crowded = {f"party-{n}": "share" for n in range(2000)}  # more than a record takes
+            with pytest.raises(CrossdockError):
+                await bench.catalog.append([event_of("tick"), event_of("x", recipients=crowded)])
+            assert await bench.catalog.append([event_of("tick")]) == size + 1
+            assert (await bench.catalog.records(size, 9))[0].index == size
 
         tell(story)
 
