@@ -1,0 +1,215 @@
+"""The real exchange, courier, sealer and collector over folders and a catalog on disk, in one hand.
+
+Everything runs on one thread but the catalog's writer, so that a run can be repeated and the k-th
+hit of a fault site is the same point each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+from gateway.audit.notes import Signer
+from gateway.catalog import Claim
+from gateway.catalog.sqlite import SqliteCatalog
+from gateway.courier.courier import Courier
+from gateway.exchange import Exchange, Means
+from gateway.exchange.collector import Collector
+from gateway.exchange.listing import Span
+from gateway.exchange.reading import from_extents
+from gateway.model import Bucket, Chunks, Event, Share, Version
+from gateway.sealer import Sealer
+from gateway.stores import Store
+from gateway.stores.file import FileStore
+from tests.model.world import START, caller, mesh_of, ref
+
+SECOND = 10**9
+DAY = 24 * 3600 * SECOND
+PARTIES = ("acme", "globex", "initech")
+SIGNER = Signer("crossdock.test/log", bytes(32))
+
+TOPOLOGY = """
+parties:
+  acme: {store: {type: file, path: acme}, principals: [{name: erp}]}
+  globex: {store: {type: file, path: globex}, principals: [{name: erp}]}
+  initech: {principals: [{name: erp}]}
+buckets:
+  orders:
+    owner: acme
+    members: {acme: {write: ["in/**", "out/**"]}, globex: {write: ["acks/**"]}, initech: {}}
+"""
+ACME = """
+party: acme
+sends:
+  - {id: in, bucket: orders, keys: ["in/**"], to: {globex: copy, initech: share}}
+accepts: [{id: acks, from: [globex], bucket: orders}]
+"""
+ACME_LATER = """
+party: acme
+sends:
+  - {id: in, bucket: orders, keys: ["in/**"], to: {globex: copy, initech: share}}
+  - {id: out, bucket: orders, keys: ["out/**"], to: {globex: copy}}
+accepts: [{id: acks, from: [globex], bucket: orders}]
+"""
+GLOBEX = """
+party: globex
+sends:
+  - {id: acks, bucket: orders, keys: ["acks/**"], to: {acme: share}}
+accepts: [{id: all, from: [acme], bucket: orders, into: "got/{key}"}]
+"""
+INITECH = """
+party: initech
+accepts: [{id: all, from: [acme], bucket: orders}]
+"""
+FILES = MappingProxyType(
+    {
+        "topology.yaml": TOPOLOGY,
+        "acme.yaml": ACME,
+        "globex.yaml": GLOBEX,
+        "initech.yaml": INITECH,
+    }
+)
+LATER = MappingProxyType({**FILES, "acme.yaml": ACME_LATER})
+
+
+class Inline(Executor):
+    """Runs what it is given at once: the order of all that touches the disk is the story's."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - it is the caller's to see
+            future.set_exception(error)
+        return future
+
+
+class Dock:
+    """`life` counts the processes that opened this folder: ids and time go on where the last one
+    can't have been."""
+
+    def __init__(self, folder: Path, life: int, catalog: SqliteCatalog, files: Any) -> None:
+        self.now = START + life * DAY
+        self.folder = folder
+        self.catalog = catalog
+        self._ids = itertools.count(1)
+        self._life = life
+        pool = Inline()
+        self.stores: dict[tuple[str, str], Store] = {
+            (party, "home"): FileStore(str(folder / party), pool) for party in ("acme", "globex")
+        }
+        self.mesh = mesh_of(dict(files))
+        self.sealer = Sealer(catalog, SIGNER, self.clock)
+        means = Means(
+            rows=catalog,
+            clock=self.clock,
+            ids=lambda: f"v{life}{next(self._ids):05}",
+            observe=self.sealer.observe,
+            nudge=lambda: None,
+            offload=_inline,
+            part_bytes_min=1,
+        )
+        self.exchange = Exchange(means, self.mesh, self.stores)
+
+    @classmethod
+    async def open(cls, folder: Path, life: int) -> Self:
+        """As a gateway starts: with the last good policy that the catalog holds, if any."""
+        clock = itertools.count(START + life * DAY)
+        catalog = await SqliteCatalog.open(
+            folder / "catalog.db", clock=lambda: next(clock), salts=lambda n: b"s" * n
+        )
+        kept = await catalog.policy()
+        dock = cls(folder, life, catalog, kept[1] if kept else FILES)
+        if kept is None:
+            await dock.edit(FILES)
+        return dock
+
+    async def close(self) -> None:
+        await self.catalog.close()
+
+    def clock(self) -> int:
+        return self.now
+
+    async def edit(self, files: Any) -> None:
+        """In the wiring's order: the catalog first, then the exchange."""
+        mesh = mesh_of(dict(files))
+        event = Event("policy", self.now, revision=mesh.revision)
+        await self.catalog.put_policy(mesh.revision, dict(files), event)
+        self.mesh = mesh
+        self.exchange.enter(mesh, self.stores)
+
+    async def deliver(self) -> None:
+        """A courier of its own works until nothing is due any more."""
+        courier = Courier(
+            self.catalog,
+            decide=self._decide,
+            inbox_of=lambda party, name: self.stores.get((party, name)),  # type: ignore[arg-type, return-value]
+            read_version=self._read_version,
+            clock=self.clock,
+            draw=lambda: 0.5,
+            revision=lambda: self.mesh.revision,
+        )
+        await courier.drain()
+
+    async def seal(self) -> str:
+        """Everything into the log; returns the signed checkpoint."""
+        self.now += 2 * SECOND
+        while await self.sealer.step():
+            pass
+        newest = await self.catalog.checkpoint()
+        return newest[2] if newest else ""
+
+    async def collect(self) -> None:
+        """A day later: what nothing refers to goes, in the catalog and in the stores."""
+        self.now += 2 * DAY
+        collector = Collector(
+            self.catalog, lambda party, name: self.stores.get((party, name)), self.clock, _none
+        )
+        await collector.step()
+        for party, name in self.stores:
+            await collector.sweep(party, name)
+
+    async def extents(self) -> list[tuple[str, str, str]]:
+        """Every extent that lies in a store."""
+        return [
+            (party, name, key)
+            for (party, name), store in self.stores.items()
+            async for key in store.keys(".crossdock/extents/")
+        ]
+
+    def copies(self) -> dict[str, bytes]:
+        """What globex finds in its own folder."""
+        root = self.folder / "globex"
+        files = (f for f in root.rglob("*") if f.is_file() and ".crossdock" not in f.parts)
+        return {str(file.relative_to(root)): file.read_bytes() for file in files}
+
+    async def read(self, party: str, key: str, version: str = "") -> bytes:
+        reading = await self.exchange.objects.read(caller(party), ref(key), version=version)
+        return b"".join([chunk async for chunk in reading.open(0, reading.version.size)])
+
+    async def listing(self, party: str) -> dict[str, str]:
+        page = await self.exchange.listing.keys(caller(party), "orders", Span())
+        return {entry.key: entry.version for entry in page.entries}
+
+    def _decide(self, claim: Claim) -> Share | None:
+        bucket = self.mesh.buckets[claim.version.ref.bucket]
+        shares = self.mesh.policy.decide(claim.version.facts, bucket).shares
+        return next((s for s in shares if s.party == claim.delivery.party), None)
+
+    def _read_version(self, version: Version) -> Chunks:
+        way = from_extents(version, lambda party, name: self.stores[party, name])
+        return way(0, version.size)
+
+
+def _none() -> Sequence[Bucket]:
+    return ()
+
+
+async def _inline(work: Callable[[], None]) -> None:
+    await asyncio.sleep(0)
+    work()

@@ -1,0 +1,196 @@
+"""A short story in which everything happens once that a crash could spoil."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.catalog import Expect
+from gateway.errors import NoSuchUpload, PreconditionFailed
+from gateway.exchange.terms import Completion, CopySource, Draft, PartClaim
+from gateway.model import Event
+from tests.model.crash_dock import LATER, Dock
+from tests.model.world import Bytes, caller, ref
+
+Acks = Mapping[str, str]
+"""What was acknowledged so far: step name -> version id (or what else the step answers)."""
+
+BIG = bytes(range(256)) * 5000
+"""1.28 MB: more than the file store collects before it writes."""
+PART = b"first part,"
+LAST_PART = b"last part"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`writes` is (author, key, content), with None as the content of a delete marker; `undoes`
+    the step whose version this one unwrites."""
+
+    name: str
+    act: Callable[[Dock, Acks], Awaitable[str]]
+    writes: tuple[str, str, bytes | None] | None = None
+    undoes: str = ""
+
+
+def put(name: str, party: str, key: str, content: bytes) -> Step:
+    async def act(dock: Dock, _: Acks) -> str:
+        body, draft = Bytes(content), Draft(metadata={"step": name})
+        found = await dock.exchange.objects.put(caller(party), ref(key), body, draft, Expect())
+        return found.version.id
+
+    return Step(name, act, (party, key, content))
+
+
+def copy(name: str, source: str, key: str, content: bytes) -> Step:
+    async def act(dock: Dock, _: Acks) -> str:
+        what = CopySource(ref(source))
+        return (await dock.exchange.objects.copy(caller("acme"), what, ref(key))).version.id
+
+    return Step(name, act, ("acme", key, content))
+
+
+def delete(name: str, key: str) -> Step:
+    async def act(dock: Dock, _: Acks) -> str:
+        return (await dock.exchange.removals.delete(caller("acme"), ref(key))).label
+
+    return Step(name, act, ("acme", key, None))
+
+
+def unwrite(name: str, key: str, written: str) -> Step:
+    async def act(dock: Dock, acks: Acks) -> str:
+        version = acks[written]
+        await dock.exchange.removals.delete(caller("acme"), ref(key), version=version)
+        return version
+
+    return Step(name, act, undoes=written)
+
+
+def tag(name: str, key: str, value: str) -> Step:
+    async def act(dock: Dock, _: Acks) -> str:
+        draft = Draft(tags={"state": value})
+        return (await dock.exchange.tagging.set_tags(caller("acme"), ref(key), draft)).version.id
+
+    return Step(name, act)
+
+
+def refused_put(name: str, key: str) -> Step:
+    """Its bytes arrive whole; then the condition fails, and they are taken back."""
+
+    async def act(dock: Dock, _: Acks) -> str:
+        expect = Expect(if_none_match=("*",))
+        body = Bytes(b"too late")
+        try:
+            await dock.exchange.objects.put(caller("acme"), ref(key), body, Draft(), expect)
+        except PreconditionFailed:
+            return "refused"
+        raise AssertionError("the condition held")
+
+    return Step(name, act)
+
+
+def begin(name: str, key: str) -> Step:
+    async def act(dock: Dock, _: Acks) -> str:
+        draft = Draft(checksum="crc32c", checksum_type="FULL_OBJECT")
+        return (await dock.exchange.uploads.begin(caller("acme"), ref(key), draft)).id
+
+    return Step(name, act)
+
+
+def part(name: str, upload: str, key: str, number: int, content: bytes) -> Step:
+    async def act(dock: Dock, acks: Acks) -> str:
+        body = Bytes(content)
+        verb = dock.exchange.uploads.add_part(caller("acme"), ref(key), acks[upload], number, body)
+        return (await verb).etag
+
+    return Step(name, act)
+
+
+def complete(name: str, upload: str, key: str, parts: tuple[str, ...], content: bytes) -> Step:
+    async def act(dock: Dock, acks: Acks) -> str:
+        claim = Completion(tuple(PartClaim(n, acks[p]) for n, p in enumerate(parts, 1)))
+        verb = dock.exchange.uploads.complete(
+            caller("acme"), ref(key), acks[upload], claim, Expect()
+        )
+        return (await verb).version.id
+
+    return Step(name, act, ("acme", key, content))
+
+
+def abort(name: str, upload: str, key: str) -> Step:
+    async def act(dock: Dock, acks: Acks) -> str:
+        try:
+            await dock.exchange.uploads.abort(caller("acme"), ref(key), acks[upload])
+        except NoSuchUpload:
+            return "gone already"
+        return "gone"
+
+    return Step(name, act)
+
+
+async def _edit(dock: Dock, _: Acks) -> str:
+    await dock.edit(LATER)
+    return dock.mesh.revision
+
+
+async def _deliver(dock: Dock, _: Acks) -> str:
+    await dock.deliver()
+    return "delivered"
+
+
+async def _read(dock: Dock, _: Acks) -> str:
+    content = await dock.read("initech", "in/big")
+    dock.sealer.observe(Event("tick", dock.now))
+    return str(len(content))
+
+
+async def _seal(dock: Dock, _: Acks) -> str:
+    return await dock.seal()
+
+
+async def _collect(dock: Dock, _: Acks) -> str:
+    await dock.collect()
+    return "collected"
+
+
+STORY = (
+    put("one", "acme", "in/a", b"one"),
+    put("two", "acme", "in/a", b"two, before one was sent"),
+    put("big", "acme", "in/big", BIG),
+    put("empty", "acme", "in/empty", b""),
+    Step("deliver", _deliver),
+    put("three", "acme", "in/a", b"three, over a copy"),
+    put("odd", "acme", "in/odd//name", b"no path can be that"),
+    put("ack", "globex", "acks/a", b"globex got it"),
+    refused_put("refused", "in/a"),
+    tag("tag", "in/big", "final"),
+    Step("seal", _seal),
+    begin("upload", "in/multi"),
+    part("part 1", "upload", "in/multi", 1, b"replaced by the next"),
+    part("part 1 again", "upload", "in/multi", 1, PART),
+    part("part 2", "upload", "in/multi", 2, LAST_PART),
+    complete("multi", "upload", "in/multi", ("part 1 again", "part 2"), PART + LAST_PART),
+    Step("deliver tags", _deliver),
+    begin("vain", "in/vain"),
+    part("vain part", "vain", "in/vain", 1, b"in vain"),
+    abort("abort", "vain", "in/vain"),
+    copy("own copy", "in/a", "out/copy", b"three, over a copy"),
+    copy("taken copy", "acks/a", "in/ack", b"globex got it"),
+    put("wrong", "acme", "in/a", b"sent by mistake"),
+    unwrite("unwrite", "in/a", "wrong"),
+    put("gone", "acme", "in/gone", b"soon gone"),
+    delete("delete", "in/gone"),
+    Step("edit", _edit),
+    put("late", "acme", "out/late", b"globex gets out/ now"),
+    Step("read", _read),
+    Step("seal again", _seal),
+    Step("deliver the rest", _deliver),
+    Step("collect", _collect),
+    Step("last seal", _seal),
+)
+
+
+async def tell(dock: Dock, acks: dict[str, str], said: Callable[[str, str], None]) -> None:
+    """Goes on where `acks` ends; `said` hears of every step once it is acknowledged."""
+    for step in STORY[len(acks) :]:
+        acks[step.name] = await step.act(dock, acks)
+        said(step.name, acks[step.name])
