@@ -7,6 +7,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -45,6 +46,7 @@ CLIENT_GONE = 499
 CLOSE_S = 1.0
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Unreadable = Callable[[web.BaseRequest], web.StreamResponse]
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +131,7 @@ class S3Door:
 
     def server(self) -> web.Server:
         """aiohttp's part, for whoever listens; made once, inside the running loop."""
-        self._server = self._server or Listening(self._serve, self._limits)
+        self._server = self._server or Listening(self._serve, self._unreadable, self._limits)
         return self._server
 
     async def drain(self, grace_s: float) -> None:
@@ -207,6 +209,21 @@ class S3Door:
         request = Request(operation, target, headers, caller, verified, wire, turn.now)
         return await dispatch.serve(self._desk, request)
 
+    def _unreadable(self, raw: web.BaseRequest) -> web.Response:
+        """The answer to bytes that are no HTTP request. Nothing of them is told or logged, and
+        their sender counts as a stranger."""
+        turn = _Turn(self._ids(), self._clock() // NS_PER_SECOND)
+        self._telemetry.unauthenticated()
+        self._stranger(raw.remote or "")
+        error = S3Error("InvalidRequest", "An error occurred when parsing the HTTP request.")
+        body = build.error(render(error), "", turn.id, HOST_ID)
+        names = [line.partition(": ") for line in self._prelude(turn).splitlines()]
+        headers = {name: value for name, _, value in names} | {"connection": "close"}
+        self._telemetry.request(Finished(DOOR, turn.operation, error.status, 0.0, 0, len(body)))
+        return web.Response(
+            status=error.status, body=body, headers=headers, content_type="application/xml"
+        )
+
     def _authenticate(
         self, turn: _Turn, raw: web.BaseRequest, headers: Mapping[str, str]
     ) -> Verified[Signer]:
@@ -269,24 +286,48 @@ def _rendered(error: Exception, turn: _Turn, raw: web.BaseRequest) -> Answer:
     return heading.document(body, headers, shown.status)
 
 
-class Listening(web.Server):
-    """aiohttp's server with our settings, and bounds on connections that it lacks."""
+class _Connection(RequestHandler):
+    """aiohttp's connection, but for what it says of bytes that it can't parse."""
 
-    def __init__(self, handler: Handler, limits: Limits) -> None:
-        super().__init__(
-            self._first,
-            auto_decompress=False,  # a gzip body is stored as it came
-            max_line_size=limits.head_bytes_max,
-            max_field_size=limits.head_bytes_max,
-            max_headers=HEADERS_MAX,
-            keepalive_timeout=limits.idle_s,
-            lingering_time=LINGER_S,
-            read_bufsize=READ_BYTES,
-            access_log=None,
-        )
+    def __init__(self, listening: Listening, settings: Mapping[str, Any]) -> None:
+        super().__init__(listening, loop=asyncio.get_running_loop(), **settings)
+        self._listening = listening
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status >= 500 or request.writer.output_size > 0:
+            return super().handle_error(request, status, exc, message)
+        return self._listening.unreadable(request)
+
+
+class Listening(web.Server):
+    """aiohttp's server with our settings, and bounds on connections that it lacks. `unreadable`
+    answers what can't be parsed: aiohttp's own answer would echo it, and name versions."""
+
+    def __init__(self, handler: Handler, unreadable: Unreadable, limits: Limits) -> None:
+        super().__init__(self._first)
+        self._settings = {
+            "auto_decompress": False,  # a gzip body is stored as it came
+            "max_line_size": limits.head_bytes_max,
+            "max_field_size": limits.head_bytes_max,
+            "max_headers": HEADERS_MAX,
+            "keepalive_timeout": limits.idle_s,
+            "lingering_time": LINGER_S,
+            "read_bufsize": READ_BYTES,
+            "access_log": None,
+        }
+        self.unreadable = unreadable
         self._handler = handler
         self._limits = limits
         self._silent: dict[RequestHandler, asyncio.TimerHandle] = {}
+
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, self._settings)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
