@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from gateway.s3.dispatch import HANDLERS
@@ -115,6 +118,17 @@ def test_presigned_url_carries_metadata_and_overrides(s3: Any, bucket: str) -> N
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert answer.headers["content-disposition"] == 'attachment; filename="a.txt"'
         assert answer.headers["content-type"] == "text/plain"
+
+
+def test_headers_hoisted_into_a_presigned_url_count(gateway: Gateway, s3: Any, bucket: str) -> None:
+    """The JS SDK moves headers into the query, and bakes in the checksum of an empty body."""
+    hoisted = "x-amz-meta-a=b&x-amz-tagging=t%3D1&x-amz-checksum-crc32=AAAAAA%3D%3D"
+    request = AWSRequest("PUT", f"{gateway.endpoint}/{bucket}/k?{hoisted}&x-id=PutObject")
+    auth = S3SigV4QueryAuth(Credentials(*key_of("acme/erp")), "s3", "us-east-1", expires=60)
+    auth.add_auth(request)
+    assert presigned(gateway, request.url, "PUT", b"hello").status == 200
+    found = s3.get_object(Bucket=bucket, Key="k")
+    assert (found["Metadata"], found["TagCount"]) == ({"a": "b"}, 1)
 
 
 def test_expired_and_overlong_presigned_urls_are_refused(s3: Any, bucket: str) -> None:
