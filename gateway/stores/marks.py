@@ -110,7 +110,7 @@ def from_metadata(metadata: dict[str, str], headers: dict[str, str]) -> Parcel |
             sha256=facts["sha256"],
             headers=headers | others,
             metadata={n: unworded(v) for n, v in metadata.items() if not n.startswith(PREFIX)},
-            tags=json.loads(unworded(metadata.get(PREFIX + "tags", "{}"))),
+            tags=json.loads(unworded(metadata.get(PREFIX + "tags") or "{}")),
         )
     except (KeyError, ValueError):
         return None

@@ -561,6 +561,9 @@ class StoreSuite:
             assert carried is not None
             assert (carried.tags, carried.metadata) == ({"final": "yes", "n": "2"}, {"a": "b"})
             await store.retag("in/x", {}, if_match=second.etag)
+            carried = await store.parcel_of("in/x")
+            assert carried is not None
+            assert (carried.tags, carried.metadata) == ({}, {"a": "b"})
             with pytest.raises(ChangedInStore):
                 await store.retag("in/x", {"a": "b"}, if_match="other")
 

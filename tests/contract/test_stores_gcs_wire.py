@@ -25,6 +25,24 @@ from tests.contract.store_suite import KEY, MIB, many, pieces, whole
 QUANTUM_BYTES = 256 * 1024  # GCS keeps multiples of this of a part
 
 
+OURS = {
+    "size": "1",
+    "generation": "7",
+    "metageneration": "3",
+    "metadata": {
+        "crossdock-version": "v1",
+        "crossdock-number": "1",
+        "crossdock-author": "acme",
+        "crossdock-sha256": "00",
+        "crossdock-size": "1",
+        "crossdock-bucket": "orders",
+        "crossdock-key": "in/x",
+        "crossdock-tags": '{"final": "yes"}',
+    },
+}
+"""A copy of ours, as the API tells of it."""
+
+
 class Bucketful:
     """A server of one bucket, which does to uploads what it is told to."""
 
@@ -34,6 +52,9 @@ class Bucketful:
         self.removed: list[str] = []
         self.keeps: Callable[[bytes], bytes] = lambda part: part
         self.status = 200
+        self.changes: list[Any] = []
+        self.last_is_in = asyncio.Event()
+        self.delay_seconds = 0.0
         self.signed: list[str] = []
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -43,6 +64,11 @@ class Bucketful:
         if request.method == "DELETE":
             self.removed.append(request.rel_url.query_string)
             return web.Response(status=204)
+        if request.method == "GET":
+            return web.json_response(OURS)
+        if request.method == "PATCH":
+            self.changes.append(json.loads(await request.content.read()))
+            return web.json_response({})
         if request.method == "POST":
             return web.Response(headers={"location": f"http://{request.host}/session"}, text="{}")
         return await self._part(request)
@@ -55,6 +81,8 @@ class Bucketful:
         total = span.rpartition("/")[2]
         if total != str(len(self.kept)):
             return web.Response(status=308, headers={"range": f"bytes=0-{len(self.kept) - 1}"})
+        self.last_is_in.set()
+        await asyncio.sleep(self.delay_seconds)
         digest = base64.b64encode(crc32c(bytes(self.kept)).to_bytes(4, "big")).decode()
         about = {"size": total, "crc32c": digest, "generation": "7"}
         return web.json_response(about)
@@ -122,6 +150,35 @@ def test_bytes_that_were_damaged_on_the_way_are_taken_back() -> None:
 
     asyncio.run(main())
     assert "ifGenerationMatch=7" in server.removed
+
+
+def test_an_upload_cancelled_in_its_last_step_is_taken_back() -> None:
+    server = Bucketful()
+    server.delay_seconds = 0.2
+
+    async def main() -> None:
+        async with stored(server) as store:
+            writing = asyncio.create_task(store.write(KEY, many(12 * MIB), size=None))
+            await server.last_is_in.wait()
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+
+    asyncio.run(main())
+    assert "ifGenerationMatch=7" in server.removed
+
+
+def test_tags_that_go_are_named_in_the_change() -> None:
+    server = Bucketful()
+
+    async def main() -> None:
+        async with stored(server) as store:
+            await store.retag("in/x", {}, if_match="7")
+
+    asyncio.run(main())
+    changed = server.changes[0]["metadata"]
+    assert changed["crossdock-tags"] is None
+    assert changed["crossdock-version"] == "v1"
 
 
 @pytest.mark.parametrize(
