@@ -241,6 +241,20 @@ class ListingSuite:
 
         tell(story)
 
+    def test_prefixes_within_each_other_give_a_key_once(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            for key in ("a", "a/1", "b/1", "b/2", "c"):
+                await bench.put(key)
+            assert await bench.keys("acme", within=("b/", "a", "a/", "b/2", "a")) == [
+                *("a", "a/1", "b/1", "b/2")
+            ]
+            assert await bench.keys("acme", within=("a/", "b/"), prefix="b") == ["b/1", "b/2"]
+            assert await bench.keys("acme", within=("x",)) == []
+            page = await bench.page("acme", within=("b/1", "b/2"), delimiter="/")
+            assert (page.entries, page.prefixes) == ((), ("b/",))
+
+        tell(story)
+
     def test_prefixes_bound_by_bytes(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             keys = [
@@ -398,6 +412,9 @@ class ListingSuite:
                 await bench.put(key, metadata={} if key == "k299" else {"secret": "1"})
             await bench.new_policy(R2)
             assert await bench.keys("acme", sees=allows) == ["k299"]
+            assert await bench.keys("acme", sees=lambda _: True) == keys
+            found = await bench.versions("acme", sees=lambda _: True)
+            assert [e.key for e in found.entries] == keys
             assert [e.key for e in (await bench.versions("acme", sees=allows)).entries] == ["k299"]
 
         tell(story)
