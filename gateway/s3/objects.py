@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TypeVar
 
-from gateway.errors import CrossdockError, InvalidTag
+from gateway.errors import CrossdockError, InvalidTag, NotModified
 from gateway.exchange import CopySource, Draft, Expect, Found
 from gateway.model import ObjectRef, Version
 from gateway.s3 import body, heading, heads
@@ -50,7 +50,10 @@ async def head_object(desk: Desk, request: Request) -> Answer:
 def _content(request: Request, found: Found) -> tuple[Answer, int]:
     """The answer without its bytes, and where they start. Conditions come before ranges."""
     version = found.version
-    check_read(request.headers, version, request.now)
+    try:
+        check_read(request.headers, version, request.now)
+    except NotModified:
+        raise NotModified(version=version, version_id=found.label) from None
     headers = heading.content(found, request.query)
     verify = request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
     part = request.query.get("partNumber")

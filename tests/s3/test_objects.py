@@ -341,6 +341,10 @@ def test_delete_with_a_wrong_etag_is_refused(s3: Any, bucket: str) -> None:
 def test_versions_are_read_by_their_ids(s3: Any, versioned: str) -> None:
     name = {"Bucket": versioned, "Key": "k"}
     ids = [s3.put_object(**name, Body=body)["VersionId"] for body in (b"one", b"two")]
+    with pytest.raises(ClientError) as error:
+        s3.get_object(**name, IfNoneMatch="*")
+    known = error.value.response["ResponseMetadata"]["HTTPHeaders"]
+    assert known["x-amz-version-id"] == ids[1]
     assert s3.get_object(**name)["VersionId"] == ids[1]
     assert s3.get_object(**name, VersionId=ids[0])["Body"].read() == b"one"
     marker = s3.delete_object(**name)
@@ -374,6 +378,9 @@ def test_unknown_and_empty_version_ids(gateway: Gateway, s3: Any, versioned: str
 def test_unversioned_bucket_shows_no_version_ids(s3: Any, bucket: str) -> None:
     assert "VersionId" not in s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert "VersionId" not in s3.get_object(Bucket=bucket, Key="k")
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="k", IfNoneMatch="*")
+    assert "x-amz-version-id" not in error.value.response["ResponseMetadata"]["HTTPHeaders"]
     assert "VersionId" not in s3.delete_object(Bucket=bucket, Key="k")
     assert s3.list_object_versions(Bucket=bucket).get("DeleteMarkers", []) == []
 
