@@ -93,7 +93,7 @@ def answers(data: bytes, statuses: list[int]) -> bytes:
         lengths = [int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length")]
         if len(rest) < sum(lengths):
             return data
-        assert lines[0].startswith((b"http/1.1 ", b"http/1.0 400")), (
+        assert lines[0].startswith((b"http/1.1 ", b"http/1.0 400", b"http/1.0 403")), (
             f"not an answer: {data[:200]!r}"
         )
         statuses.append(int(lines[0].split()[1]))
