@@ -16,7 +16,7 @@ from gateway.errors import (
 )
 from gateway.exchange.terms import Way
 from gateway.extents import slices
-from gateway.model import Chunks, Delivery, DeliveryKind, DeliveryState, Extent, Version
+from gateway.model import Chunks, Delivery, DeliveryKind, DeliveryState, Version
 from gateway.stores import Inbox, Store
 
 StoreFor = Callable[[str, str], Store]
@@ -31,8 +31,8 @@ def from_extents(version: Version, store_for: StoreFor) -> Way:
         for extent in slices(version.extents, start, length):
             store = store_for(extent.party, extent.store)
             chunks = store.read(extent.key, extent.offset, extent.length)
-            async with aclosing(_exactly(chunks, extent.length)) as exact:  # type: ignore[type-var]
-                async for chunk in _checked(exact, extent) if extent.digest else exact:
+            async with aclosing(chunks):  # type: ignore[type-var]
+                async for chunk in _whole(chunks, extent.length, extent.digest):
                     yield chunk
 
     return read
@@ -46,8 +46,8 @@ def from_copy(copy: Delivery, inbox: Inbox) -> Way:
         if receipt is None:
             raise ChangedInStore("this copy has no receipt")
         chunks = inbox.read_copy(copy.target, start, length, if_match=receipt.etag)
-        async with aclosing(_exactly(chunks, length)) as exact:  # type: ignore[type-var]
-            async for chunk in exact:
+        async with aclosing(chunks):  # type: ignore[type-var]
+            async for chunk in _whole(chunks, length, ""):
                 yield chunk
 
     return read
@@ -88,27 +88,24 @@ def first_that_works(ways: Sequence[Way]) -> Way:
     return read if len(ways) > 1 else ways[0]
 
 
-async def _exactly(chunks: AsyncIterable[bytes], length: int) -> Chunks:
-    """A store that ends early or runs over must not look like a whole object (D-3)."""
+async def _whole(chunks: AsyncIterable[bytes], length: int, digest: str) -> Chunks:
+    """A store that ends early or runs over must not look like a whole object (D-3), nor bytes that
+    are not what was written: with a digest the last piece is held back until it is known."""
     left = length
+    seen = xxhash.xxh3_128()
+    held = b""
     async for chunk in chunks:
         left -= len(chunk)
         if left < 0:
             raise Damaged("a store returned more bytes than it was asked for")
-        yield chunk
-    if left:
-        raise StoreUnavailable("a store returned fewer bytes than it holds")
-
-
-async def _checked(chunks: AsyncIterable[bytes], extent: Extent) -> Chunks:
-    digest = xxhash.xxh3_128()
-    held = b""
-    async for chunk in chunks:
         if held:
             yield held
-        digest.update(chunk)
         held = chunk
-    if digest.hexdigest() != extent.digest:
-        raise Damaged("bytes at rest do not match their digest", extent=extent)
+        if digest:
+            seen.update(chunk)
+    if left:
+        raise StoreUnavailable("a store returned fewer bytes than it holds")
+    if digest and seen.hexdigest() != digest:
+        raise Damaged("bytes at rest do not match their digest")
     if held:
         yield held

@@ -8,7 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.catalog import Catalog
@@ -18,7 +18,25 @@ from gateway.sealer import Sealer
 
 ID_BYTES = 20
 REQUEST_ID_BYTES = 8
+ENTROPY_BLOCK_BYTES = 4096
 PRIVATE = 0o600
+
+
+class Entropy:
+    """os.urandom by the block: each call of it lets go of the interpreter, and must queue to get
+    it back while other threads work. Belongs to one event loop; a forked child must not use it."""
+
+    def __init__(self, source: Callable[[int], bytes] = os.urandom) -> None:
+        self._source = source
+        self._block = b""
+        self._at = 0
+
+    def __call__(self, count: int) -> bytes:
+        if self._at + count > len(self._block):
+            self._block = self._source(max(ENTROPY_BLOCK_BYTES, count))
+            self._at = 0
+        start, self._at = self._at, self._at + count
+        return self._block[start : self._at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +44,7 @@ class Outside:
     """What comes from outside the program, and tests replace."""
 
     clock: Callable[[], int] = time.time_ns
-    entropy: Callable[[int], bytes] = os.urandom
+    entropy: Callable[[int], bytes] = field(default_factory=Entropy)
     draw: Callable[[], float] = random.random
 
     def id(self) -> str:
