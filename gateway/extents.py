@@ -14,6 +14,7 @@ LABEL_BYTES_MAX = 64 * 1024
 
 _MAGIC = b"crossdock-extent-1 "
 _LENGTH_DIGITS = 6
+_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _HEAD_BYTES = len(_MAGIC) + _LENGTH_DIGITS + 1
 
 
@@ -49,7 +50,7 @@ def encode_label(label: Label) -> bytes:
         "tags": dict(label.tags),
     }
     # surrogateescape: header values are bytes on the wire, and need not be UTF-8
-    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=True).encode()
+    text = _JSON.encode(fields).encode()
     return b"%s%0*d\n%s\n" % (_MAGIC, _LENGTH_DIGITS, len(text), text)
 
 

@@ -101,7 +101,9 @@ class Ledger(Protocol):
         The caller cuts it to what the asking party may learn."""
         ...
 
-    async def deliveries_of(self, version: str) -> Sequence[Delivery]: ...
+    async def deliveries_of(self, number: int) -> Sequence[Delivery]:
+        """Of the version with that number, all that were ever promised."""
+        ...
 
     async def has_shown(self, bucket: str) -> bool:
         """Whether the S3 API shows anything in the bucket (versions, markers, open uploads)."""

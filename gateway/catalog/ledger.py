@@ -109,9 +109,8 @@ class SqliteLedger(Desk):
             stories.append(Story(version, tuple(grants), deliveries, unwritten, purged == 1))
         return stories
 
-    async def deliveries_of(self, version: str) -> Sequence[Delivery]:
-        row = self.reader.one("SELECT number FROM versions WHERE id = ?", (version,))
-        return self._deliveries(row[0]) if row else ()
+    async def deliveries_of(self, number: int) -> Sequence[Delivery]:
+        return self._deliveries(number)
 
     def _deliveries(self, number: int) -> tuple[Delivery, ...]:
         return tuple(map(delivery_of, self.reader.all(DELIVERIES_OF, (number,))))

@@ -248,7 +248,7 @@ class Objects:
         """Asked only where there may be any, to keep a plain read at one look-up."""
         author = held.version.author == caller.party
         if author or held.grant.mode in (Mode.COPY, Mode.OWN):
-            return tuple(await self._floor.rows.deliveries_of(held.version.id))
+            return tuple(await self._floor.rows.deliveries_of(held.version.number))
         return ()
 
     def _shown_to(

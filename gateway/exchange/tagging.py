@@ -31,7 +31,7 @@ class Tagging:
         if held.version.author != caller.party:
             text = "only the author of a version can change its tags"
             raise self._floor.refused(caller, ref, Denied(text), held.version)
-        made = await self._floor.rows.deliveries_of(held.version.id)
+        made = await self._floor.rows.deliveries_of(held.version.number)
         for _ in range(DECISIONS_MAX):
             facts = replace(held.version, tags=tags.tags).facts
             decision = self._floor.mesh.policy.decide(facts, bucket)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import random
 import time
@@ -16,7 +15,7 @@ from gateway.catalog.sqlite import SqliteCatalog
 from gateway.config import Config
 from gateway.sealer import Sealer
 
-ID_BYTES = 20
+ID_BYTES = 16
 REQUEST_ID_BYTES = 8
 ENTROPY_BLOCK_BYTES = 4096
 PRIVATE = 0o600
@@ -48,8 +47,8 @@ class Outside:
     draw: Callable[[], float] = random.random
 
     def id(self) -> str:
-        """Of versions and uploads: 160 random bits, no counter, nothing that a URL escapes."""
-        return base64.b32encode(self.entropy(ID_BYTES)).decode().lower()
+        """Of versions and uploads: 128 random bits, no counter, nothing that a URL escapes."""
+        return self.entropy(ID_BYTES).hex()
 
     def request_id(self) -> str:
         """As AWS's: 16 characters of upper case and digits."""

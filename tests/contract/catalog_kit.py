@@ -170,7 +170,7 @@ class Bench:
         return await self.catalog.settle(delivery.id, delivery.token, outcome, None)
 
     async def states(self, version: Version) -> list[str]:
-        return [each.state.value for each in await self.catalog.deliveries_of(version.id)]
+        return [each.state.value for each in await self.catalog.deliveries_of(version.number)]
 
 
 Story = Callable[[Bench], Awaitable[None]]

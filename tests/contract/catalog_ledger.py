@@ -157,7 +157,7 @@ class Writes:
             assert await bench.catalog.size() == size
             assert await bench.keys("globex") == []
             assert await bench.catalog.backlog() == []
-            assert await bench.catalog.deliveries_of(write.version.id) == ()
+            assert await bench.catalog.deliveries_of(write.version.number) == ()
 
         tell(story)
 

@@ -38,7 +38,7 @@ class Promising:
     def test_a_promise_is_a_delivery(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             version = await bench.put("k", to=("globex",), promises=[promise("orders/k")])
-            (made,) = await bench.catalog.deliveries_of(version.id)
+            (made,) = await bench.catalog.deliveries_of(version.number)
             assert (made.version, made.ref, made.number) == (
                 version.id,
                 version.ref,
@@ -50,7 +50,7 @@ class Promising:
             assert (made.attempts, made.token, made.receipt) == (0, 0, None)
             assert made.promised == version.number
             assert made.due == bench.clock.now
-            assert await bench.catalog.deliveries_of("unknown") == ()
+            assert await bench.catalog.deliveries_of(404) == ()
 
         tell(story)
 
@@ -313,7 +313,7 @@ class Settling:
             version = await bench.put("k", promises=[promise("t")])
             receipt = replace(receipt_of(7), attempts=3)
             await bench.settle(await bench.claim_one(), receipt=receipt)
-            (done,) = await bench.catalog.deliveries_of(version.id)
+            (done,) = await bench.catalog.deliveries_of(version.number)
             assert (done.state, done.receipt, done.attempts) == (DONE, receipt, 1)
             assert await bench.catalog.next_due() is None
 
@@ -324,7 +324,7 @@ class Settling:
             version = await bench.put("k", promises=[promise("t")])
             claimed = await bench.claim_one()
             await bench.settle(claimed, PARKED, code="AccessDenied", error="no such role")
-            (parked,) = await bench.catalog.deliveries_of(version.id)
+            (parked,) = await bench.catalog.deliveries_of(version.number)
             assert (parked.code, parked.error) == ("AccessDenied", "no such role")
             assert parked.state is PARKED
 
@@ -373,7 +373,7 @@ class Settling:
     def test_what_was_not_leased_can_not_be_settled(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             version = await bench.put("k", promises=[promise("t")])
-            (made,) = await bench.catalog.deliveries_of(version.id)
+            (made,) = await bench.catalog.deliveries_of(version.number)
             assert not await bench.settle(made)
             assert await bench.states(version) == ["pending"]
 
@@ -381,7 +381,7 @@ class Settling:
 
 
 async def _of(bench: Bench, version: Version) -> list:  # type: ignore[type-arg]
-    return list(await bench.catalog.deliveries_of(version.id))
+    return list(await bench.catalog.deliveries_of(version.number))
 
 
 class Resuming:
@@ -464,7 +464,7 @@ class Tagging:
             tags = await bench.claim_one()
             assert (tags.kind, tags.version, tags.target) == (DeliveryKind.TAGS, version.id, "t")
             await bench.settle(tags)
-            copy, _ = await bench.catalog.deliveries_of(version.id)
+            copy, _ = await bench.catalog.deliveries_of(version.number)
             assert copy.receipt is not None
             assert not copy.receipt.replaced
 
