@@ -18,6 +18,10 @@ from gateway.s3.errors import S3Error
 RESERVED_PATH = "/-"
 """`/-/…` is Crossdock's own; no bucket name can be `-`."""
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""What a percent-encoded value can hold and a header can't (RFC 9110, 5.5): it would end a line of
+an answer, and begin one of the client's own making."""
+
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _BUCKET_NAME = re.compile(rf"(?=.{{3,63}}\Z){_LABEL}(?:\.{_LABEL})*\Z")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gateway.exchange import Exchange
 from gateway.model import OBJECT_BYTES_MAX, PART_NUMBER_MAX, Caller, ObjectRef, Principal
-from gateway.s3.address import Target
+from gateway.s3.address import CONTROL, Target
 from gateway.s3.errors import S3Error
 from gateway.s3.routes import Operation
 from gateway.s3.sigv4 import Verified
@@ -88,4 +88,6 @@ class Request:
         version = self.target.query.get("versionId")
         if version == "":
             raise S3Error("InvalidArgument", "Version id cannot be the empty string")
+        if version and CONTROL.search(version):
+            raise S3Error("InvalidArgument", "Invalid version id specified")
         return version or ""

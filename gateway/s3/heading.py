@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from gateway.exchange import Found, overall_status
 from gateway.model import EMPTY, Delivery, Version
+from gateway.s3.address import CONTROL
 from gateway.s3.checksums import FULL_OBJECT
 from gateway.s3.dates import NS_PER_SECOND, http_date
 from gateway.s3.errors import S3Error
@@ -96,8 +97,8 @@ def content(found: Found, query: Mapping[str, str]) -> dict[str, str]:
 def _overridden(query: Mapping[str, str]) -> dict[str, str]:
     found = {header: query[name] for name, header in _OVERRIDES.items() if name in query}
     for value in found.values():
-        if "\r" in value or "\n" in value:
-            raise S3Error("InvalidArgument", "A response-* parameter holds a line end.")
+        if CONTROL.search(value):
+            raise S3Error("InvalidArgument", "A response-* parameter holds a control character.")
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.s3.address import decode, split_query
+from gateway.s3.address import CONTROL, decode, split_query
 from gateway.s3.canonical import ALGORITHM, SERVICE, TERMINATOR, RequestHead
 from gateway.s3.dates import amz_date, iso_date, parse_amz_date, parse_http_date
 from gateway.s3.errors import S3Error
@@ -233,13 +233,17 @@ def hoisted(query: Mapping[str, str]) -> Mapping[str, str]:
     """The headers that a presigned URL carries in its query, by lower-case name.
 
     Checksum values are left out: a presigner bakes in that of an empty body, which says nothing
-    of the body that will come.
+    of the body that will come. InvalidArgument for a value that no header could have.
     """
     found = {
         name.lower(): value
         for name, value in query.items()
         if name.lower().startswith(("x-amz-", "x-crossdock-")) and name.lower() not in _AUTH_NAMES
     }
+    for name, value in found.items():
+        if CONTROL.search(value):
+            message = f"The query parameter {name} holds a control character."
+            raise S3Error("InvalidArgument", message, ArgumentName=name)
     kept = {"x-amz-checksum-mode", "x-amz-checksum-algorithm", "x-amz-checksum-type"}
     return MappingProxyType(
         {

@@ -1,0 +1,231 @@
+"""Signed input that is hostile: no 5xx, no forged header, no escape from a store's folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tests.harness import REGION, key_of
+from tests.s3.raw import Reply, Socket, ask, sign
+from tests.security.attempts import NOTHING
+from tests.security.world import Watched
+
+SPLIT = quote("x\r\nset-cookie: forged=1\r\n\r\nHTTP/1.1 200 OK", safe="")
+BOMB = (
+    '<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb">'
+    + "".join(f'<!ENTITY {c} "{f"&{p};" * 10}">' for p, c in zip("bcdefgh", "cdefghi", strict=True))
+    + "]>"
+)
+EXTERNAL = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>'
+TOO_LONG = "MaxMessageLengthExceeded"
+TOO_MUCH = b"<" + b" " * (5 * 1024**2)
+MANY = " ".join(f"a{n}='1'" for n in range(50_000))
+DEEP = "<a>" * 100_000
+READ = "/orders/other/x"
+NUL_KEY, CONTROL_KEY = "a%00b", "a%01%1B[31m%7F"
+
+
+@dataclass(frozen=True)
+class Case:
+    """`code` is the error's, or "" for a success."""
+
+    name: str
+    method: str
+    target: str
+    code: str
+    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    body: bytes = b""
+
+
+def document(name: str, target: str, method: str, body: str | bytes, code: str) -> Case:
+    raw = body.encode() if isinstance(body, str) else body
+    return Case(f"{name} to {target}", method, target, code, body=raw)
+
+
+DOCUMENTS = (
+    ("POST", "/orders?delete", "Delete"),
+    ("PUT", "/orders/other/x?tagging", "Tagging"),
+    ("PUT", "/orders?versioning", "VersioningConfiguration"),
+    ("PUT", "/acme-doc", "CreateBucketConfiguration"),
+    ("POST", "/orders/other/x?uploadId=u", "CompleteMultipartUpload"),
+)
+BODIES: Mapping[str, Callable[[str], str | bytes]] = {
+    "an entity bomb": lambda tag: f"{BOMB}<{tag}>&i;</{tag}>",
+    "an external entity": lambda tag: f"{EXTERNAL}<{tag}>&b;</{tag}>",
+    "a parameter entity": lambda tag: f'<!DOCTYPE a [<!ENTITY % b "c"> %b;]><{tag}/>',
+    "a bomb in UTF-16": lambda tag: f"{BOMB}<{tag}>&i;</{tag}>".encode("utf-16"),
+    "depth": lambda tag: f"<{tag}>{DEEP}",
+    "no XML": lambda tag: "\x00\xff{}",
+    "an empty body cut short": lambda tag: f"<{tag}",
+    "many attributes": lambda tag: f"<{tag} {MANY}/>",
+    "a huge token": lambda tag: f"<{tag}><{'a' * 1_000_000}/></{tag}>",
+    "a processing instruction": lambda tag: f"<?php system('id')?><{tag}><?x?><b/></{tag}>",
+    "a character that XML has not": lambda tag: f"<{tag}>&#0;&#x1F;</{tag}>",
+}
+XML = tuple(
+    document(name, target, method, body(tag), "MalformedXML")
+    for name, body in BODIES.items()
+    for method, target, tag in DOCUMENTS
+)
+OVERSIZED = tuple(
+    document(
+        "over the limit", target, method, b"<" + b" " * (5 * 1024**2), "MaxMessageLengthExceeded"
+    )
+    for method, target, _ in DOCUMENTS
+)
+TARGETS = (
+    Case("a NUL in a key", "PUT", f"/orders/other/{NUL_KEY}", ""),
+    Case("control characters in a key", "PUT", f"/orders/other/{CONTROL_KEY}", ""),
+    Case("dots in a key", "PUT", "/orders/other/../../../../etc/passwd", ""),
+    Case("escaped dots in a key", "PUT", "/orders/other/..%2F..%2F..%5Cx", ""),
+    Case("a backslash", "PUT", "/orders/other/..%5C..%5Cwindows%5Csystem32", ""),
+    Case("a deep path", "PUT", "/orders/other/" + "a/" * 500, ""),
+    Case("slashes only", "PUT", "/orders/other/" + "/" * 1000, ""),
+    Case("a key of 1,024 bytes", "PUT", "/orders/other/" + "k" * 1018, ""),
+    Case("a key of 1,025 bytes", "PUT", "/orders/other/" + "k" * 1019, "KeyTooLongError"),
+    Case("1,025 bytes in 3 a letter", "GET", "/orders/" + "%E2%82%AC" * 342, "KeyTooLongError"),
+    Case("overlong UTF-8", "GET", "/orders/%C0%AE%C0%AE%C0%AFetc", "InvalidURI"),
+    Case("a surrogate", "GET", "/orders/%ED%A0%80", "InvalidURI"),
+    Case("a broken escape", "GET", "/orders/%zz", "InvalidURI"),
+    Case("half an escape", "GET", "/orders/a%2", "InvalidURI"),
+    Case("no UTF-8 in a prefix", "GET", "/orders?prefix=%FF%FE", "InvalidURI"),
+    Case("a NUL in a prefix", "GET", "/orders?prefix=%00", ""),
+    Case("a NUL in a delimiter", "GET", "/orders?delimiter=%00", ""),
+    Case("a NUL in a marker", "GET", "/orders?marker=%00%01", ""),
+    Case("a NUL in a version id", "GET", "/orders/other/x?versionId=%00", "InvalidArgument"),
+    Case("a NUL in an upload id", "GET", "/orders/other/x?uploadId=%00", "NoSuchUpload"),
+    Case("a bucket with dots", "GET", "/..", "InvalidBucketName"),
+    Case("a bucket with an escaped slash", "GET", "/orders%2Fother", "InvalidBucketName"),
+    Case("a bucket of capitals", "GET", "/ORDERS", "InvalidBucketName"),
+    Case("a negative count", "GET", "/orders?max-keys=-1", "InvalidArgument"),
+    Case("a vast count", "GET", "/orders?max-keys=99999999999999999999999", "InvalidArgument"),
+    Case("a forged token", "GET", "/orders?list-type=2&continuation-token=AAAA", "InvalidArgument"),
+    Case("a token of bytes", "GET", "/orders?list-type=2&continuation-token=%FF", "InvalidURI"),
+    Case("a vast part number", "GET", "/orders/other/x?partNumber=" + "9" * 400, "InvalidArgument"),
+    Case("our own prefix", "PUT", "/orders/.crossdock/extents/0/x", "AccessDenied"),
+)
+SPLITTING = (
+    Case("a split version id", "DELETE", f"/orders/other/x?versionId={SPLIT}", "InvalidArgument"),
+    Case("a split version id read", "GET", f"/orders/other/x?versionId={SPLIT}", "InvalidArgument"),
+    Case("a split upload id", "DELETE", f"/orders/other/x?uploadId={SPLIT}", "NoSuchUpload"),
+    Case(
+        "a split source",
+        "PUT",
+        "/orders/other/y",
+        "NoSuchVersion",
+        {"x-amz-copy-source": f"/orders/other/x?versionId={SPLIT}"},
+    ),
+    Case("a split key", "PUT", f"/orders/other/{SPLIT}", ""),
+    Case("a split prefix", "GET", f"/orders?prefix={SPLIT}", ""),
+    Case("a split tag", "PUT", "/orders/other/y", "", {"x-amz-tagging": f"a={SPLIT}"}),
+    *(
+        Case(f"a split {name}", "GET", f"{READ}?response-{name}={SPLIT}", "InvalidArgument")
+        for name in (
+            "content-disposition",
+            "content-type",
+            "cache-control",
+            "expires",
+            "content-language",
+            "content-encoding",
+        )
+    ),
+    Case("a NUL in a response header", "GET", "/orders/other/x?response-expires=%00",
+         "InvalidArgument"),
+)  # fmt: skip
+CASES = (*XML, *OVERSIZED, *TARGETS, *SPLITTING)
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with Watched(tmp_path_factory.mktemp("hostile")) as running:
+        running.client("acme/erp").put_object(Bucket="orders", Key="other/x", Body=b"x")
+        yield running
+
+
+def clean(reply: Reply) -> bool:
+    return (
+        reply.status < 500
+        and "set-cookie" not in reply.headers
+        and not any(word in reply.body for word in (b"Traceback", b"root:x", b".py", b"lxml"))
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
+def test_hostile_input_gets_its_error_and_no_more(door: Watched, case: Case) -> None:
+    body = case.body or (b"x" if case.method == "PUT" and not case.headers else b"")
+    target = quote(case.target, safe="/?&=%-_.~") if case.method != "GET" else case.target
+    signed = sign(door, case.method, target, dict(case.headers), body=body)
+    reply = ask(door, signed, body, *([] if body else ["Content-Length: 0"]))
+    assert clean(reply), reply
+    assert reply.code == case.code or (case in XML and reply.code == TOO_LONG), reply
+    with Socket(door) as connection:
+        assert connection.ask(b"GET /-/health HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+
+
+def presigned(gateway: Watched, method: str, target: str) -> bytes:
+    host = f"127.0.0.1:{gateway.port}"
+    request = AWSRequest(method, f"http://{host}{target}")
+    S3SigV4QueryAuth(Credentials(*key_of("acme/erp")), "s3", REGION, 600).add_auth(request)
+    path = request.url.removeprefix(f"http://{host}")
+    return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "name", ["x-amz-meta-note", "x-amz-tagging", "x-amz-website-redirect-location"]
+)
+def test_line_ends_in_a_presigned_header_forge_no_header(door: Watched, name: str) -> None:
+    """A presigned URL carries headers in its query, where a line end can be written."""
+    target = f"/orders/other/split?{name}=a%0D%0Aset-cookie%3A%20forged"
+    with Socket(door) as connection:
+        put = connection.ask(presigned(door, "PUT", target) + b"Content-Length: 1\r\n\r\nx")
+        assert (put.status, put.code) == (400, "InvalidArgument")
+        for method in ("GET", "HEAD"):
+            got = connection.ask(sign(door, method, "/orders/other/split").head(), method)
+            assert clean(got), got
+
+
+def test_deletes_of_hostile_keys_touch_nothing_but_the_catalog(door: Watched) -> None:
+    keys = ("../../../etc/passwd", "other/../../x", "/", "..", "\\\\server\\share", "other/&#13;x")
+    objects = "".join(f"<Object><Key>{key}</Key></Object>" for key in keys)
+    watch = door.watch()
+    body = f"<Delete>{objects}</Delete>".encode()
+    reply = ask(door, sign(door, "POST", "/orders?delete", body=body), body)
+    assert reply.status == 200
+    assert reply.body.count(b"<Code>AccessDenied</Code>") == 4
+    assert reply.body.count(b"<Deleted>") == 2
+    assert watch.journal == []
+
+
+def test_hostile_keys_stay_inside_the_stores_folder(door: Watched) -> None:
+    """Whatever the cases above have written lies below the folders of the stores."""
+    root = door.folder
+    assert {p.name for p in root.iterdir() if not p.name.startswith("catalog.db")} == {"stores"}
+    assert {p.name for p in root.joinpath("stores").iterdir()} <= {
+        "acme",
+        "globex",
+        "hooli",
+        "umbra",
+    }
+    extents = [
+        Path(folder, name)
+        for folder, _, names in os.walk(root / "stores" / "acme")
+        for name in names
+    ]
+    assert extents
+    assert all(".crossdock" in path.parts for path in extents)
+
+
+def test_listing_of_hostile_keys_is_xml_with_each_key_once(door: Watched) -> None:
+    s3 = door.client("acme/erp")
+    listed = s3.list_objects_v2(Bucket="orders", Prefix="other/", EncodingType="url")
+    keys = [entry["Key"] for entry in listed["Contents"]]
+    assert len(keys) == len(set(keys)) > 5
+    assert "other/../../../../etc/passwd" in keys
