@@ -11,7 +11,16 @@ from gateway.exchange.objects import Objects
 from gateway.exchange.publishing import DECISIONS_MAX, OWN_RULE
 from gateway.exchange.terms import Draft, Removed
 from gateway.faults import fault
-from gateway.model import Bucket, Caller, Grant, Held, Mode, ObjectRef, Versioning
+from gateway.model import (
+    Bucket,
+    Caller,
+    Grant,
+    Held,
+    Mode,
+    ObjectRef,
+    Version,
+    Versioning,
+)
 
 
 class Removals:
@@ -45,7 +54,7 @@ class Removals:
         absent = held is None or held.version.marker
         if absent and bucket.versioning is Versioning.OFF and not expect:
             return Removed()
-        marker = replace(self._objects.new_version(caller, ref, bucket, Draft()), marker=True)
+        marker = self._marker(caller, ref, bucket, held)
         expect = await self._floor.judged_on_view(caller, ref, bucket, expect)
         for _ in range(DECISIONS_MAX):
             revision = self._floor.mesh.revision
@@ -62,7 +71,7 @@ class Removals:
                 revision=revision,
                 event=event,
                 grants=(Grant(caller.party, Mode.OWN, OWN_RULE, revision),),
-                inherit=True,
+                inherit=held is not None,  # nobody hides from others what it may not see itself
                 shown=bucket.versioning is not Versioning.OFF,
                 expect=expect,
             )
@@ -100,6 +109,13 @@ class Removals:
         await self._floor.rows.commit(change)
         fault("exchange.after-unwrite")
         return Removed(label_of(bucket, held.version), marker=held.version.marker)
+
+    def _marker(self, caller: Caller, ref: ObjectRef, bucket: Bucket, held: Held | None) -> Version:
+        """A marker has the facts of what it hides, so that policy hides both or neither."""
+        old = held.version if held else None
+        draft = Draft(old.headers, old.metadata, old.tags) if old else Draft()
+        made = self._objects.new_version(caller, ref, bucket, draft)
+        return replace(made, marker=True, size=old.size if old else 0)
 
     def _recipients(self, held: Held | None, bucket: Bucket) -> tuple[str, ...]:
         """The parties whose view the marker changes, as far as policy gave them the version."""
