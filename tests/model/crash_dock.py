@@ -29,7 +29,8 @@ from gateway.stores.file import FileStore
 from tests.model.world import START, caller, mesh_of, ref
 
 SECOND = 10**9
-DAY = 24 * 3600 * SECOND
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
 PARTIES = ("acme", "globex", "initech")
 SIGNER = Signer("crossdock.test/log", bytes(32))
 
@@ -119,7 +120,7 @@ class Dock:
     @classmethod
     async def open(cls, folder: Path, life: int) -> Self:
         """As a gateway starts: with the last good policy that the catalog holds, if any."""
-        clock = itertools.count(START + life * DAY)
+        clock = itertools.count(START + DAY - life * HOUR)  # set back at each start
         catalog = await SqliteCatalog.open(
             folder / "catalog.db", clock=lambda: next(clock), salts=lambda n: b"s" * n
         )

@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -35,6 +36,8 @@ KILLED = 137
 HITS_MAX = 9
 """Points of one site, spread evenly over its hits."""
 LANES = 2
+CHILD_SECONDS_MAX = 30
+"""A life takes a tenth of a second; one that hangs is a finding."""
 
 Say = Callable[[str, Any], None]
 
@@ -45,6 +48,7 @@ def child(work: Callable[[Say], Coroutine[Any, Any, None]]) -> tuple[int, list[t
     pid = os.fork()
     if pid == 0:
         os.close(reading)
+        signal.alarm(CHILD_SECONDS_MAX)
 
         def say(name: str, value: Any) -> None:
             os.write(writing, json.dumps([name, value]).encode() + b"\n")
