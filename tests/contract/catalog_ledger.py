@@ -494,6 +494,19 @@ class NullVersions:
             assert await bench.sees("acme", "k", as_of=second.number) == second.id
             page = await bench.page("acme", as_of=first.number)
             assert [e.version for e in page.entries] == [first.id]
+            await bench.unwrite(second)
+            assert await bench.sees("acme", "k", as_of=first.number) == first.id
+            assert await bench.head("acme", "k", as_of=second.number) is None
+
+        tell(story)
+
+    def test_as_of_names_the_null_version_of_then(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            first = await bench.put("k", null=True)
+            second = await bench.put("k", null=True)
+            for version in (first, second):
+                seen = await bench.sees("acme", "k", version="null", as_of=version.number)
+                assert seen == version.id
 
         tell(story)
 
@@ -745,6 +758,7 @@ class Buckets:
                 assert await catalog.head(party, version.ref) is None
                 assert await catalog.head(party, version.ref, version=version.id) is None
             for each in await catalog.story(version.ref):
+                assert {g.party for g in each.grants if g.closed} == {"acme", "globex"}
                 assert all(grant.closed for grant in each.grants)
 
         tell(story)

@@ -105,6 +105,18 @@ class Promising:
 
         tell(story)
 
+    def test_what_waited_behind_a_superseded_one_has_its_turn(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            await bench.put("k", promises=[promise("t")])
+            waiting = await bench.put("other", promises=[promise("t")])
+            newer = await bench.put("k", promises=[promise("t")])
+            for version in (waiting, newer):
+                claimed = await bench.claim_one()
+                assert claimed.version == version.id
+                await bench.settle(claimed)
+
+        tell(story)
+
     def test_another_target_supersedes_nothing(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             first = await bench.put("k", promises=[promise("t1")])
