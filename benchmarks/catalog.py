@@ -30,9 +30,10 @@ PARTIES = (("acme", Mode.OWN), ("globex", Mode.COPY), ("initech", Mode.SHARE))
 
 FILL_VERSIONS = """
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-INSERT INTO versions
+INSERT INTO versions (number, id, bucket, key, author, at, marker, is_null, size, etag, algorithm,
+                      checksum_type, rest, tags, tags_number, heads, past)
 SELECT i, 'bulk-' || i, 'large', printf('%04d/%07d', i / 1000, i), 'acme', i, 0, 0, 10, 'etag',
-       'crc64nvme', 'FULL_OBJECT', '{}', '', 0, 1, 0, 0, 0 FROM n"""
+       'crc64nvme', 'FULL_OBJECT', '{}', '', 0, 1, 0 FROM n"""
 FILL_GRANTS = """
 INSERT INTO grants SELECT ?1, bucket, key, -number, 'share', 'rule', ?2, number, number, 0, 0, 1, 0
 FROM versions WHERE bucket = 'large' AND number % ?3 = 0"""
