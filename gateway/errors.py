@@ -31,6 +31,10 @@ class Denied(CrossdockError):
     """Access Denied."""
 
 
+class Locked(Denied):
+    """Access Denied because the object is protected by object lock."""
+
+
 # --- what is not there: absent and hidden are the same -----------------------------------------
 
 
@@ -93,6 +97,10 @@ class BucketExists(CrossdockError):
 
 class BucketAlreadyYours(CrossdockError):
     """You may use this bucket already."""
+
+
+class NotLockable(CrossdockError):
+    """Object lock needs a bucket with versioning enabled, and keeps it so."""
 
 
 class PolicyMoved(CrossdockError):

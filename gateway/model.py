@@ -16,6 +16,7 @@ from typing import Protocol
 from gateway.events import EMPTY as EMPTY
 from gateway.events import Event as Event
 from gateway.events import ReadBatch as ReadBatch
+from gateway.locks import Lock as Lock
 
 KEY_BYTES_MAX = 1024
 METADATA_BYTES_MAX = 2048
@@ -122,7 +123,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One state of an object; immutable but for its tags.
+    """One state of an object; immutable but for its tags and its lock.
 
     `etag` is S3's, without quotes. `checksums` maps an algorithm's S3 name in lower case
     (crc32, crc32c, crc64nvme, sha1, sha256, …) to base64, composite values with `-N`;
@@ -150,6 +151,7 @@ class Version:
     metadata: Mapping[str, str] = EMPTY
     tags: Mapping[str, str] = EMPTY
     tags_number: int = 0
+    lock: Lock | None = None
     extents: tuple[Extent, ...] = ()
     parts: tuple[int, ...] = ()
     part_checksums: tuple[str, ...] = ()
@@ -331,6 +333,7 @@ class Upload:
     algorithm: str = ""
     checksum_type: str = ""
     version: str = ""  # the version that it became, once complete
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +371,7 @@ class Bucket:
     created: int = 0
     file: str = ""
     line: int = 0
+    settings: Mapping[str, str] = EMPTY
 
 
 # --- bodies ------------------------------------------------------------------------------------

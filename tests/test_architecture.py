@@ -22,6 +22,7 @@ LAYERS = (
     ("gateway.errors", 0),
     ("gateway.events", 0),
     ("gateway.faults", 0),
+    ("gateway.locks", 0),
     ("gateway.digests", 0),
     ("gateway.policy", 1),
     ("gateway.audit", 1),

@@ -23,6 +23,7 @@ from gateway.catalog.values import (
     Promise,
     Query,
     Record,
+    Relock,
     Retag,
     SealedKey,
     Sees,
@@ -62,6 +63,7 @@ __all__ = [
     "Promise",
     "Query",
     "Record",
+    "Relock",
     "Retag",
     "SealedKey",
     "Sees",
@@ -121,6 +123,9 @@ class Ledger(Protocol):
         ...
 
     async def set_versioning(self, name: str, status: Versioning, event: Event) -> None: ...
+    async def set_setting(self, bucket: str, name: str, value: str, event: Event) -> None:
+        """One of the bucket's small documents (`Bucket.settings`); "" takes it away."""
+        ...
 
 
 class Uploads(Protocol):

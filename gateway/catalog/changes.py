@@ -6,11 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gateway.catalog import promises, references, views
-from gateway.catalog.rows import VERSION, algorithm_of, tags_text, version_of, version_rest
-from gateway.catalog.values import Change, Expect, Retag, Unwrite, Write
+from gateway.catalog.rows import (
+    VERSION,
+    algorithm_of,
+    lock_text,
+    tags_text,
+    version_of,
+    version_rest,
+)
+from gateway.catalog.values import Change, Expect, Relock, Retag, Unwrite, Write
 from gateway.catalog.writer import Transaction
 from gateway.errors import (
     InvalidPart,
+    Locked,
     NoSuchBucket,
     NoSuchKey,
     NoSuchUpload,
@@ -18,11 +26,11 @@ from gateway.errors import (
     PolicyMoved,
     PreconditionFailed,
 )
-from gateway.model import Event, Grant, ObjectRef, Version
+from gateway.model import Event, Grant, Lock, ObjectRef, Version
 
 BY_ID = f"SELECT {VERSION} FROM versions v WHERE v.id = ?"
 FACE = "SELECT id, etag, marker FROM versions WHERE number = ?"
-INSERT = "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)"
+INSERT = "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)"
 IN_FORCE = "SELECT revision FROM policies ORDER BY number DESC LIMIT 1"
 GONE = "SELECT 1 FROM buckets WHERE name = ? AND gone_under = ?"
 
@@ -30,7 +38,9 @@ GONE = "SELECT 1 FROM buckets WHERE name = ? AND gone_under = ?"
 def commit(tx: Transaction, change: Change) -> Version:
     if isinstance(change, Write):
         return write(tx, change)
-    return unwrite(tx, change) if isinstance(change, Unwrite) else retag(tx, change)
+    if isinstance(change, Unwrite):
+        return unwrite(tx, change)
+    return retag(tx, change) if isinstance(change, Retag) else relock(tx, change)
 
 
 # --- a new version -----------------------------------------------------------------------------
@@ -118,7 +128,7 @@ def _insert(tx: Transaction, version: Version, heads: int) -> None:
             *(version.at, version.marker, version.null, version.size, version.etag),
             *(algorithm_of(version), version.checksum_type),
             *(version_rest(version), tags_text(version.tags), version.tags_number),
-            *(heads, 0 if heads else version.number),
+            *(heads, 0 if heads else version.number, lock_text(version.lock)),
         ),
     )
 
@@ -131,6 +141,8 @@ def unwrite(tx: Transaction, change: Unwrite) -> Version:
     blind = version.id in change.expect.blind
     _judge(change.expect, None if version.marker or blind else version.etag)
     number = tx.number()
+    if version.lock and version.lock.keeps(number, bypass=change.bypass):
+        raise Locked
     moves = views.Moves(number)
     views.close(tx, version, [holder.party for holder in held], moves)
     moves.settle(tx)
@@ -155,6 +167,19 @@ def retag(tx: Transaction, change: Retag) -> Version:
     promises.promise_tags(tx, version, change, number)
     tx.record(_told_to(change.event, (holder.party for holder in held)), number)
     return version
+
+
+def relock(tx: Transaction, change: Relock) -> Version:
+    version, held, _ = _of_author(tx, change.ref, change.version, change.author)
+    number = tx.number()
+    old = version.lock or Lock()
+    mode, until = change.retention or (old.mode, old.until)
+    lock = Lock(mode, until, change.hold or old.hold)
+    if change.retention and not old.admits(lock, number, bypass=change.bypass):
+        raise Locked
+    tx.run("UPDATE versions SET lock = ? WHERE number = ?", (lock_text(lock), version.number))
+    tx.record(_told_to(change.event, (holder.party for holder in held)), number)
+    return replace(version, lock=lock)
 
 
 def _of_author(

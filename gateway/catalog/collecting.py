@@ -19,9 +19,10 @@ KNOWN = "SELECT 1 FROM extents WHERE party = ? AND store = ? AND key = ?"
 HOLDS = "SELECT 1 FROM extents WHERE party = ? AND store = ? AND refs > 0 LIMIT 1"
 EXPIRED = f"""
 SELECT {VERSION} FROM versions v
-WHERE v.bucket = ? AND v.past > 0 AND v.past < ? AND v.purged = 0 AND v.heads = 0
+WHERE v.bucket = ?1 AND v.past > 0 AND v.past < ?2 AND v.purged = 0 AND v.heads = 0
+  AND (v.lock = '' OR (v.lock ->> 1 < ?2 AND v.lock ->> 2 <> 'ON'))
   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.number = v.number AND d.state < 2)
-ORDER BY v.past LIMIT ?"""
+ORDER BY v.past LIMIT ?3"""
 
 
 class SqliteExtents(Desk):

@@ -19,6 +19,7 @@ from gateway.catalog.rows import (
     bucket_row,
     delivery_of,
     grant_of,
+    settings_text,
     version_of,
 )
 from gateway.catalog.values import Change, Page, Query, Sees, Story
@@ -58,7 +59,7 @@ SELECT EXISTS (SELECT 1 FROM grants INDEXED BY grants_shown
 
 ONE_BUCKET = f"SELECT {BUCKET} FROM buckets WHERE name = ? AND gone_under IS NULL"
 ALL_BUCKETS = f"SELECT {BUCKET} FROM buckets WHERE gone_under IS NULL ORDER BY name"
-MAKE_BUCKET = "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, NULL)"
+MAKE_BUCKET = "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, NULL, ?)"
 PARTIES = """
 WITH RECURSIVE every (party) AS (
   SELECT min(party) FROM grants
@@ -144,6 +145,18 @@ class SqliteLedger(Desk):
             change = "UPDATE buckets SET versioning = ? WHERE name = ? AND gone_under IS NULL"
             if not tx.run(change, (status.value, name)):
                 raise NoSuchBucket
+            tx.record(event, tx.number())
+
+        await self.write(work)
+
+    async def set_setting(self, bucket: str, name: str, value: str, event: Event) -> None:
+        def work(tx: Transaction) -> None:
+            row = tx.one(ONE_BUCKET, (bucket,))
+            if row is None:
+                raise NoSuchBucket
+            kept = {k: v for k, v in bucket_of(row).settings.items() if k != name}
+            settings = settings_text({**kept, name: value} if value else kept)
+            tx.run("UPDATE buckets SET settings = ? WHERE name = ?", (settings, bucket))
             tx.record(event, tx.number())
 
         await self.write(work)

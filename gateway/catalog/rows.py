@@ -16,6 +16,7 @@ from gateway.model import (
     Extent,
     Facts,
     Grant,
+    Lock,
     May,
     Mode,
     ObjectRef,
@@ -52,9 +53,9 @@ loads = json.JSONDecoder().decode
 
 VERSION = (
     "v.number, v.id, v.bucket, v.key, v.author, v.at, v.marker, v.is_null, v.size, v.etag,"
-    " v.checksum_type, v.rest, v.tags, v.tags_number"
+    " v.checksum_type, v.rest, v.tags, v.tags_number, v.lock"
 )
-VERSION_WIDTH = 14
+VERSION_WIDTH = 15
 
 _TEXTS = ("principal", "door", "sha256", "invocation", "parent")
 _MAPS = ("checksums", "headers", "metadata")
@@ -78,7 +79,7 @@ def version_rest(version: Version) -> str:
 def version_of(row: Row) -> Version:
     """From the columns of VERSION."""
     number, id_, bucket, key, author, at, marker, is_null, size, etag = row[:10]
-    checksum_type, text, tags, tags_number = row[10:]
+    checksum_type, text, tags, tags_number, lock = row[10:]
     rest = loads(text)
     get = rest.get
     return Version(
@@ -101,6 +102,7 @@ def version_of(row: Row) -> Version:
         metadata=get("metadata", EMPTY),
         tags=loads(tags) if tags else EMPTY,
         tags_number=tags_number,
+        lock=lock_of(lock),
         extents=extents_of(get("extents", ())),
         parts=tuple(get("parts", ())),
         part_checksums=tuple(get("part_checksums", ())),
@@ -138,6 +140,14 @@ def sources_of(rows: Sequence[Row]) -> tuple[Source, ...]:
 
 def tags_text(tags: Mapping[str, str]) -> str:
     return dumps(dict(tags)) if tags else ""
+
+
+def lock_text(lock: Lock | None) -> str:
+    return dumps([lock.mode, lock.until, lock.hold]) if lock else ""
+
+
+def lock_of(text: str) -> Lock | None:
+    return Lock(*loads(text)) if text else None
 
 
 # --- grants ------------------------------------------------------------------------------------
@@ -201,6 +211,7 @@ def upload_row(upload: Upload) -> Row:
         "tags": dict(upload.tags),
         "algorithm": upload.algorithm,
         "checksum_type": upload.checksum_type,
+        "lock": lock_text(upload.lock),
     }
     ref = upload.ref
     return (upload.id, ref.bucket, principal.party, ref.key, upload.begun, dumps(rest), "")
@@ -220,6 +231,7 @@ def upload_of(row: Row) -> Upload:
         rest["algorithm"],
         rest["checksum_type"],
         version,
+        lock_of(rest.get("lock", "")),
     )
 
 
@@ -235,18 +247,29 @@ def part_of(row: Row) -> Part:
 
 # --- buckets -----------------------------------------------------------------------------------
 
-BUCKET = "name, owner, members, versioning, history, created"
+BUCKET = "name, owner, members, versioning, history, created, settings"
 
 
 def bucket_row(bucket: Bucket) -> Row:
     members = {party: list(patterns) for party, patterns in bucket.members.items()}
     return (
         *(bucket.name, bucket.owner, dumps(members), bucket.versioning.value),
-        *(bucket.history, bucket.created),
+        *(bucket.history, bucket.created, settings_text(bucket.settings)),
     )
 
 
+def settings_text(settings: Mapping[str, str]) -> str:
+    return dumps(dict(settings)) if settings else ""
+
+
+def settings_of(text: str) -> Mapping[str, str]:
+    return loads(text) if text else EMPTY
+
+
 def bucket_of(row: Row) -> Bucket:
-    name, owner, text, versioning, history, created = row
+    name, owner, text, versioning, history, created, settings = row
     members = {party: tuple(patterns) for party, patterns in loads(text).items()}
-    return Bucket(name, owner, members, Versioning(versioning), history, created)
+    return Bucket(
+        *(name, owner, members, Versioning(versioning), history, created),
+        settings=settings_of(settings),
+    )

@@ -84,13 +84,15 @@ class Write:
 class Unwrite:
     """DELETE with a version id, by its author: closes that version's open grants, cancels its
     unsent deliveries, lets the views fall back to what is then newest. Bytes stay until the
-    history period ends. NoSuchVersion if the author holds no open grant on it."""
+    history period ends. NoSuchVersion if the author holds no open grant on it, Locked while its
+    lock keeps it."""
 
     ref: ObjectRef
     version: str
     author: str
     event: Event
     expect: Expect = field(default_factory=Expect)
+    bypass: bool = False  # of a GOVERNANCE retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,21 @@ class Retag:
     promises: tuple[Promise, ...] = ()
 
 
-Change = Write | Unwrite | Retag
+@dataclass(frozen=True, slots=True)
+class Relock:
+    """Another lock on a version, by its author. `retention` and `hold` each replace their part of
+    it, where given. Locked where the one in force does not admit that."""
+
+    ref: ObjectRef
+    version: str
+    author: str
+    event: Event
+    retention: tuple[str, int] | None = None  # mode ("" takes it away) and moment
+    hold: str = ""
+    bypass: bool = False
+
+
+Change = Write | Unwrite | Retag | Relock
 
 
 # --- reading -------------------------------------------------------------------------------------

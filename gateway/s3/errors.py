@@ -160,6 +160,8 @@ DOMAIN: Mapping[type[errors.CrossdockError], str] = MappingProxyType(
     {
         errors.CrossdockError: "InternalError",
         errors.Denied: "AccessDenied",
+        errors.Locked: "AccessDenied",
+        errors.NotLockable: "InvalidBucketState",
         errors.NotFound: "NoSuchKey",
         errors.NoSuchBucket: "NoSuchBucket",
         errors.NoSuchKey: "NoSuchKey",

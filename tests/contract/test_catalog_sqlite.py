@@ -14,6 +14,7 @@ from tests.contract.catalog_audit import AuditSuite
 from tests.contract.catalog_kit import R1, Bench, Clock, Story, Tell
 from tests.contract.catalog_ledger import LedgerSuite
 from tests.contract.catalog_listing import ListingSuite
+from tests.contract.catalog_locks import LockSuite
 from tests.contract.catalog_outbox import OutboxSuite
 from tests.contract.catalog_storage import StorageSuite
 
@@ -39,5 +40,5 @@ def tell(tmp_path: Path) -> Tell:
     return run
 
 
-class TestSqlite(LedgerSuite, ListingSuite, OutboxSuite, StorageSuite, AuditSuite):
+class TestSqlite(LedgerSuite, ListingSuite, LockSuite, OutboxSuite, StorageSuite, AuditSuite):
     pass
