@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gateway.errors import Problem
+from gateway.policy.idle import idle
 from gateway.policy.mesh import Mesh, SourceFile
 from gateway.policy.party import PartyRules, beside, party_rules
 from gateway.policy.rules import Policy, Rules
@@ -88,7 +89,8 @@ class _Loading:
         ]
         cache = Cache(self.base, text, stated, self.parsed, self.beside)
         mesh = self._mesh(stated, rules)
-        return Loaded(mesh, tuple(sorted(self.problems)), stated.warnings, cache)
+        warnings = (*stated.warnings, *idle(rules))
+        return Loaded(mesh, tuple(sorted(self.problems)), warnings, cache)
 
     def _counts(self, name: str) -> bool:
         """Other files than *.yaml may lie in the folder (notes, an editor's own)."""

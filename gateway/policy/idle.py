@@ -1,0 +1,44 @@
+"""What a party's file may already say, and nothing acts upon yet: a warning each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import MappingProxyType
+
+from gateway.errors import Problem
+from gateway.policy.complaints import place
+from gateway.policy.party import PartyRules
+
+IDLE = MappingProxyType(
+    {
+        ("sends", "ack", "all"): "a write is acknowledged before its copies are made",
+        ("sends", "deletes", "follow"): "copies stay when a file is deleted",
+        ("accepts", "deletes", "follow"): "copies stay when a file is deleted",
+        ("accepts", "recall", True): "copies can't be recalled",
+        ("accepts", "consume", True): "a received file can't be consumed",
+    }
+)
+"""(section, field, value): what happens instead, for now."""
+
+COPY_ON_READ = "copy-on-read"
+
+
+def idle(files: Iterable[PartyRules]) -> Iterator[Problem]:
+    """A warning at every value that has no effect in this version."""
+    for rules in files:
+        for section in ("sends", "accepts"):
+            for i, entry in enumerate(getattr(rules.found, section)):
+                for field, text in _idle_in(section, entry):
+                    where = place(rules.tree, (section, i, *field))
+                    yield Problem(rules.file, *where, f"not acted upon yet: {text}")
+
+
+def _idle_in(section: str, entry: object) -> Iterator[tuple[tuple[str, ...], str]]:
+    for (where, field, value), text in IDLE.items():
+        if where == section and getattr(entry, field) == value:
+            yield (field,), text
+    if getattr(entry, "deadline", 0):
+        yield ("deadline",), "late copies raise no event; `crossdock deliveries` shows them"
+    for party, mode in getattr(entry, "to", {}).items():
+        if mode == COPY_ON_READ:
+            yield ("to", party), "copy-on-read reads as share"
