@@ -23,6 +23,12 @@ from gateway.errors import CatalogUnavailable
 BACKUP_STEP_PAGES = 2000
 """Pages (8 MiB) that a backup copies between two reports of its progress."""
 
+FREE_LEASES = """
+UPDATE deliveries SET lease = 0, due = ?, token = token + 1
+WHERE state = 0 AND head = 1 AND lease > 0"""
+"""Whoever held a lease is dead, since the catalog's lock is ours: the next courier need not wait
+for its end, and what the dead one may still say no longer counts."""
+
 
 class SqliteCatalog(
     SqliteLedger, SqliteUploads, SqliteExtents, SqliteOutbox, SqliteAuditLog, SqliteSettings
@@ -67,6 +73,7 @@ class SqliteCatalog(
             lock = opening.Lock(path)
             try:
                 connection = opening.open_writer(path, vfs)
+                connection.execute(FREE_LEASES, (clock(),))
                 transaction = Transaction(connection, clock, salts, sealer)
                 reader = Reader(opening.open_reader(path, vfs))
                 return cls(path, reader, Writer(connection, transaction), lock, vfs)

@@ -18,7 +18,7 @@ from gateway.catalog import changes, ledger, listing, opening, outbox, promises,
 from gateway.catalog.sqlite import SqliteCatalog
 from gateway.errors import CatalogInUse, CatalogUnavailable, SchemaTooNew, StartRefused
 from gateway.model import ObjectRef
-from tests.contract.catalog_kit import BUCKET, R1, Bench, Clock, event_of
+from tests.contract.catalog_kit import BUCKET, R1, Bench, Clock, event_of, promise
 
 SOUND = [
     (3, 44, 6),
@@ -374,3 +374,22 @@ def test_records_are_sealed_by_what_was_handed_in(tmp_path: Path) -> None:
         await catalog.close()
 
     asyncio.run(told())
+
+
+def test_leases_of_a_process_that_died_are_free_at_the_next_start(tmp_path: Path) -> None:
+    async def die_with_a_lease(catalog: SqliteCatalog) -> None:
+        bench = Bench(catalog, Clock())
+        await bench.new_policy(R1)
+        await bench.put("k", to=["globex"], promises=[promise("in/k")])
+        assert await bench.claim_one()
+        assert await bench.claim() == []
+
+    async def take_up(catalog: SqliteCatalog) -> None:
+        bench = Bench(catalog, Clock(), first=2)
+        delivery = await bench.claim_one()
+        stale = replace(delivery, token=delivery.token - 2)
+        assert not await bench.settle(stale)
+        assert await bench.settle(delivery)
+
+    opened(tmp_path / "c.db", die_with_a_lease)
+    opened(tmp_path / "c.db", take_up)
