@@ -26,7 +26,7 @@ from tests.security.attempts import (
     SERVED,
     SKIPPED,
 )
-from tests.security.world import BUCKET_OF, SECRET_KEY, VAULT, Prey, Watched
+from tests.security.world import BUCKET_OF, LOUNGE, SECRET_KEY, VAULT, Prey, Watched
 
 GATEWAY = Path(__file__).resolve().parents[2] / "gateway"
 INNER = frozenset({"objects.publish", "objects.visible", "objects.found", "objects.new_version"})
@@ -108,6 +108,9 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("buckets.delete", "own", lambda e, c, p: e.buckets.delete(c, "orders")),
     ("buckets.set_versioning", "own",
      lambda e, c, p: e.buckets.set_versioning(c, "orders", Versioning.SUSPENDED)),
+    ("buckets.delete", "lounge", lambda e, c, p: e.buckets.delete(c, LOUNGE)),
+    ("buckets.set_versioning", "lounge",
+     lambda e, c, p: e.buckets.set_versioning(c, LOUNGE, Versioning.ENABLED)),
     ("history.of", "read", lambda e, c, p: e.history.of(c, SECRET)),
 )
 # fmt: on

@@ -51,12 +51,14 @@ buckets:
       globex: {}
       hooli: {write: ["shared/**"]}
 """
-ACME = """
+WITHDRAWN = """
 party: acme
 sends:
-  - {id: to-hooli, bucket: orders, keys: ["invoices/**"], to: {hooli: share}}
+  - {id: lounge, bucket: acme-lounge, keys: ["**"], to: {globex: share}}
 """
-WITHDRAWN = "party: acme\n"
+ACME = f"""{WITHDRAWN}
+  - {{id: to-hooli, bucket: orders, keys: ["invoices/**"], to: {{hooli: share}}}}
+"""
 HOOLI = "party: hooli\naccepts: [{id: from-acme, from: [acme], bucket: orders}]\n"
 FILES: Mapping[str, str] = {"topology.yaml": TOPOLOGY, "acme.yaml": ACME, "hooli.yaml": HOOLI}
 
@@ -64,6 +66,7 @@ SECRET_KEY = "invoices/secret.csv"
 SECRET_BODY = b"the secret body"
 BUCKET_OF = {"globex": "globex-own", "hooli": "hooli-own", "umbra": "umbra-own"}
 VAULT = "acme-vault"
+LOUNGE = "acme-lounge"  # made through the door; globex is a guest in it
 
 
 class Journal(Around):
@@ -193,6 +196,7 @@ def furnish(gateway: Watched) -> Prey:
         s3.upload_part(Bucket="orders", Key=key, UploadId=upload, PartNumber=1, Body=b"part")
         uploads.append(upload)
     s3.create_bucket(Bucket=VAULT)
+    s3.create_bucket(Bucket=LOUNGE)
     for party, name in BUCKET_OF.items():
         principal = next(iter(gateway.mesh.parties[party].principals))
         gateway.client(f"{party}/{principal}").create_bucket(Bucket=name)
