@@ -149,9 +149,11 @@ class Uploads(Protocol):
         delimiter: str = "",
         after: str = "",
         after_upload: str = "",
+        within: Sequence[str] = (),
         limit: int = 1000,
     ) -> tuple[Sequence[Upload], Sequence[str], bool]:
-        """Open uploads of one party, by key then time; common prefixes; whether there are more."""
+        """Open uploads of one party, by key then time; common prefixes; whether there are more.
+        `within` are the literal prefixes that the principal is narrowed to."""
         ...
 
     async def abort(self, upload: str) -> None:

@@ -70,6 +70,7 @@ class SqliteUploads(Desk):
         delimiter: str = "",
         after: str = "",
         after_upload: str = "",
+        within: Sequence[str] = (),
         limit: int = 1000,
     ) -> tuple[Sequence[Upload], Sequence[str], bool]:
         uploads: list[Upload] = []
@@ -80,6 +81,8 @@ class SqliteUploads(Desk):
             with closing(self.reader.rows(OPEN, (bucket, party, *spot, end))) as rows:
                 spot = None
                 for row in rows:
+                    if within and not row[3].startswith(tuple(within)):
+                        continue
                     if len(uploads) + len(prefixes) >= limit:
                         return uploads, prefixes, limit > 0
                     key = row[3]

@@ -50,18 +50,16 @@ class Listing:
         await self._floor.bucket(caller, bucket)
         if caller.principal.may not in WRITERS:
             raise self._floor.refused(caller, ObjectRef(bucket, ""), Denied())
-        uploads, prefixes, more = await self._floor.rows.page_uploads(
+        return await self._floor.rows.page_uploads(
             bucket,
             caller.party,
             prefix=span.prefix,
             delimiter=span.delimiter,
             after=span.after,
             after_upload=span.after_version,
+            within=caller.principal.keys,
             limit=span.limit,
         )
-        seen = [u for u in uploads if caller.principal.covers(u.ref.key)]
-        groups = [p for p in prefixes if _overlaps(p, caller.principal.keys)]
-        return seen, groups, more
 
     async def _listable(self, caller: Caller, name: str) -> Bucket:
         bucket = await self._floor.bucket(caller, name)
@@ -94,7 +92,3 @@ class Listing:
             return bool(policy.sees(party, facts, bucket).allowed)
 
         return sees
-
-
-def _overlaps(prefix: str, within: Sequence[str]) -> bool:
-    return not within or any(p.startswith(prefix) or prefix.startswith(p) for p in within)

@@ -56,12 +56,9 @@ class domain_errors:  # noqa: N801 - read as `with domain_errors():`
     """Tells an OSError in the words of gateway.errors; the message never names a path. (A class,
     for it stands around every system call: a generator costs five times as much.)"""
 
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
+    def __enter__(self) -> None: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
             word: type[CrossdockError] = _ERRORS.get(error.errno or 0, StoreUnavailable)
             raise word(f"The store's folder says: {error.strerror or error}.") from error
@@ -147,6 +144,10 @@ def identity_of(about: os.stat_result) -> Identity:
     return about.st_dev, about.st_ino
 
 
+KEPT_FOLDERS = 8
+"""Handles of extent folders that stay open: those of the last forty hours, as a rule."""
+
+
 class Disk:
     """Every path is walked from the root by folder handles, without following links.
 
@@ -158,7 +159,7 @@ class Disk:
         self._root = os.fsencode(root)
         self._made = False
         self._shared = SharedSync()
-        self._kept: _Kept | None = None
+        self._kept: tuple[_Kept, ...] = ()
 
     @contextlib.contextmanager
     def folder(self, path: Path, *, make: bool = False) -> Iterator[int]:
@@ -176,8 +177,12 @@ class Disk:
 
     def open(self, path: Path) -> int:
         """The regular file at `path`, for reading; FileNotFoundError for anything else."""
-        with self.folder(path[:-1]) as folder:
-            file = os.open(path[-1], _FILE_FLAGS, dir_fd=folder)
+        if path[0] == OWN_FOLDER:
+            kept = self._keep(path[:-1], make=False)
+            file = os.open(path[-1], _FILE_FLAGS, dir_fd=kept.handle)
+        else:
+            with self.folder(path[:-1]) as folder:
+                file = os.open(path[-1], _FILE_FLAGS, dir_fd=folder)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
             raise FileNotFoundError(errno.ENOENT, "not a file")
@@ -199,7 +204,7 @@ class Disk:
 
     def create(self, path: Path, chunks: Sequence[bytes]) -> os.stat_result:
         """A whole small file, durably, in one walk; FileExistsError if the name is taken."""
-        kept = self._keep(path[:-1])
+        kept = self._keep(path[:-1], make=True)
         staged = _nameless(kept.handle)
         if staged is not None:
             try:
@@ -223,19 +228,23 @@ class Disk:
             self._link(staged, folder, path[-1])
         return os.fstat(staged.file)
 
-    def _keep(self, path: Path) -> _Kept:
-        """The folder's handle, kept from one extent to the next, for most go into one folder. It
+    def _keep(self, path: Path, *, make: bool) -> _Kept:
+        """The folder's handle, kept from one extent to the next, for most lie in few folders. It
         is looked up again by name: it may have been moved, or something mounted over it."""
-        kept = self._kept
-        if kept is not None and kept.path == path:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                where = b"/".join((self._root, *path))
-                about = os.stat(where, follow_symlinks=False)
-                if identity_of(about) == kept.name:
-                    return kept
-        with self.folder(path, make=True) as folder:
-            self._kept = kept = _Kept(path, os.dup(folder))
+        others = self._kept  # swapped whole: threads share it
+        for kept in others:
+            if kept.path == path and self._is_still(kept):
+                return kept
+        with self.folder(path, make=make) as folder:
+            kept = _Kept(path, os.dup(folder))
+        self._kept = (kept, *[k for k in others if k.path != path][: KEPT_FOLDERS - 1])
         return kept
+
+    def _is_still(self, kept: _Kept) -> bool:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            where = b"/".join((self._root, *kept.path))
+            return identity_of(os.stat(where, follow_symlinks=False)) == kept.name
+        return False
 
     def _link(
         self, staged: Staged, folder: int, name: bytes, identity: Identity | None = None

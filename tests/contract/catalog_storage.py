@@ -200,6 +200,20 @@ class PagingUploads:
 
         tell(story)
 
+    def test_a_narrowed_principal_pages_through_its_own_alone(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            made = [upload_of(f"u{n}", key) for n, key in enumerate(("a/1", "b/1", "b/2", "c/1"))]
+            for upload in made:
+                await bench.catalog.begin(upload)
+            page = bench.catalog.page_uploads
+            assert await page(BUCKET, "acme", within=("b/",)) == (made[1:3], [], False)
+            assert await page(BUCKET, "acme", within=("b/",), limit=2) == (made[1:3], [], False)
+            assert await page(BUCKET, "acme", within=("b/", "c/"), limit=1) == (made[1:2], [], True)
+            groups = await page(BUCKET, "acme", within=("b/",), delimiter="/")
+            assert groups == ([], ["b/"], False)
+
+        tell(story)
+
     def test_complete_ones_are_not_listed(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             await bench.catalog.begin(upload_of("u"))

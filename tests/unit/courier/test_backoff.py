@@ -79,7 +79,10 @@ def every_error(kind: type[errors.CrossdockError]) -> list[type[errors.Crossdock
 
 @pytest.mark.parametrize("side", Side)
 def test_every_domain_error_has_a_verdict(side: Side) -> None:
+    """Doors have errors of their own, which no store raises."""
     for kind in every_error(errors.CrossdockError):
+        if kind.__module__ != errors.__name__:
+            continue
         error = kind(()) if kind is errors.DocumentErrors else kind()
         assert verdict(side, error).code.startswith(("Dst", "Src", "Internal"))
 
