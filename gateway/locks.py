@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 GOVERNANCE, COMPLIANCE = "GOVERNANCE", "COMPLIANCE"
 ON, OFF = "ON", "OFF"
+SETTING = "object-lock"
+"""Among a bucket's settings; only a bucket that has it has object lock."""
+
 DAY_NS = 24 * 3600 * 10**9
 YEAR_DAYS = 365
 
@@ -55,3 +59,9 @@ class LockRule:
         """That of a version written now."""
         days = self.days + self.years * YEAR_DAYS
         return Lock(self.mode, now + days * DAY_NS) if self.mode else None
+
+
+def rule_of(settings: Mapping[str, str]) -> LockRule | None:
+    """A bucket's object lock, None where it has none."""
+    text = settings.get(SETTING)
+    return LockRule.read(text) if text else None

@@ -46,6 +46,10 @@ LAYERS = (
     ("gateway.s3.heading", 4),
     ("gateway.s3.heads", 4),
     ("gateway.s3.wire", 4),
+    ("gateway.s3.acls", 4),
+    ("gateway.s3.attributes", 4),
+    ("gateway.s3.locks", 4),
+    ("gateway.s3.settings", 4),
     ("gateway.s3", 1),  # what is not listed above parses, signs and renders: pure
     ("gateway", 5),
 )

@@ -7,6 +7,7 @@ from gateway.exchange.buckets import Buckets
 from gateway.exchange.floor import Floor, Means, StoreOf
 from gateway.exchange.history import History
 from gateway.exchange.listing import Listing, Span
+from gateway.exchange.locking import Locking
 from gateway.exchange.objects import Objects
 from gateway.exchange.removals import Removals
 from gateway.exchange.tagging import Tagging
@@ -32,6 +33,7 @@ class Exchange:
         self.objects = Objects(self._floor)
         self.removals = Removals(self._floor, self.objects)
         self.tagging = Tagging(self._floor, self.objects)
+        self.locking = Locking(self._floor, self.objects)
         self.uploads = Uploads(self._floor, self.objects)
         self.listing = Listing(self._floor)
         self.buckets = Buckets(self._floor)

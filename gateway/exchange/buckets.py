@@ -10,9 +10,11 @@ from gateway.errors import (
     BucketExists,
     Denied,
     InvalidBucketName,
+    NotLockable,
 )
 from gateway.exchange.floor import WRITERS, Floor
-from gateway.model import Bucket, Caller, ObjectRef, Versioning
+from gateway.locks import SETTING, LockRule
+from gateway.model import EMPTY, Bucket, Caller, ObjectRef, Versioning
 
 _NAME = re.compile(
     r"(?=.{3,63}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z"
@@ -35,8 +37,9 @@ class Buckets:
         """NoSuchBucket for whoever is no member."""
         return await self._floor.bucket(caller, name)
 
-    async def create(self, caller: Caller, name: str) -> Bucket:
-        """A bucket of the caller's party, private until a policy file says otherwise.
+    async def create(self, caller: Caller, name: str, *, lockable: bool = False) -> Bucket:
+        """A bucket of the caller's party, private until a policy file says otherwise. A `lockable`
+        one has object lock, and with it versioning.
 
         Raises BucketAlreadyYours for one that the caller may use, BucketExists for a name that is
         taken, Denied where topology.yaml does not let the party create such a name (it comes
@@ -58,8 +61,9 @@ class Buckets:
             name=name,
             owner=caller.party,
             members={caller.party: ("**",)},
-            versioning=Versioning.OFF,
+            versioning=Versioning.ENABLED if lockable else Versioning.OFF,
             created=self._floor.means.clock(),
+            settings={SETTING: str(LockRule())} if lockable else EMPTY,
         )
         event = self._floor.event("bucket", caller, ref, outcome="created", readers=(caller.party,))
         await self._floor.rows.create_bucket(bucket, event)
@@ -68,7 +72,7 @@ class Buckets:
     async def delete(self, caller: Caller, name: str) -> None:
         """BucketNotEmpty while the S3 API shows anything in it; Denied unless the caller's party
         made the bucket."""
-        await self._owned(caller, name)
+        await self.ruled(caller, name)
         ref = ObjectRef(name, "")
         event = self._floor.event("bucket", caller, ref, outcome="deleted", readers=(caller.party,))
         await self._floor.rows.delete_bucket(name, event)
@@ -78,14 +82,31 @@ class Buckets:
         bucket = await self._floor.bucket(caller, name)
         if bucket.versioning is status:
             return
-        await self._owned(caller, name)
+        await self.ruled(caller, name)
+        if SETTING in bucket.settings:
+            raise NotLockable
         ref = ObjectRef(name, "")
         event = self._floor.event(
             "bucket", caller, ref, outcome=f"versioning {status.value}", readers=(caller.party,)
         )
         await self._floor.rows.set_versioning(name, status, event)
 
-    async def _owned(self, caller: Caller, name: str) -> Bucket:
+    async def set_setting(self, caller: Caller, name: str, setting: str, value: str) -> None:
+        """One of the bucket's small documents; "" takes it away."""
+        await self.ruled(caller, name)
+        ref = ObjectRef(name, "")
+        outcome = f"{setting} {'set' if value else 'removed'}"
+        event = self._floor.event("bucket", caller, ref, outcome=outcome, readers=(caller.party,))
+        await self._floor.rows.set_setting(name, setting, value, event)
+
+    async def set_lock_rule(self, caller: Caller, name: str, rule: LockRule) -> None:
+        """Object lock, which never goes away again. NotLockable without versioning."""
+        bucket = await self.ruled(caller, name)
+        if bucket.versioning is not Versioning.ENABLED:
+            raise NotLockable
+        await self.set_setting(caller, name, SETTING, str(rule))
+
+    async def ruled(self, caller: Caller, name: str) -> Bucket:
         """Bucket-level changes are the owner's alone, and what topology.yaml states stands."""
         bucket = await self._floor.bucket(caller, name)
         ref = ObjectRef(name, "")

@@ -26,6 +26,7 @@ from gateway.exchange.reading import first_that_works, from_copy, from_extents, 
 from gateway.exchange.terms import CopySource, Draft, Found, Reading, Way
 from gateway.extents import Label
 from gateway.faults import fault
+from gateway.locks import rule_of
 from gateway.model import (
     Body,
     Bucket,
@@ -34,6 +35,7 @@ from gateway.model import (
     Extent,
     Grant,
     Held,
+    Lock,
     Mode,
     ObjectRef,
     Source,
@@ -85,10 +87,11 @@ class Objects:
         *,
         draft: Draft | None = None,
         tags: Draft | None = None,
+        lock: Lock | None = None,
         expect: Expect = Expect(),  # noqa: B008 - an immutable value
     ) -> Found:
         """A new version with the bytes of another one. `draft` replaces its headers and metadata,
-        `tags` its tags; None keeps them.
+        `tags` its tags; None keeps them. A lock is never copied: `lock` is the new one's.
 
         Where every byte is the copier's own, no byte moves. Else they do: what one took must
         outlive a withdrawal. The source is decided upon as a read by the caller.
@@ -107,7 +110,7 @@ class Objects:
                 "or encryption attributes."
             )
         kept = draft or Draft(headers=old.headers, metadata=old.metadata)
-        kept = replace(kept, tags=old.tags if tags is None else tags.tags)
+        kept = replace(kept, tags=old.tags if tags is None else tags.tags, lock=lock)
         version = self.new_version(caller, ref, bucket, kept)
         version = replace(version, sources=(*version.sources, Source("copy", source.ref, old.id)))
         if all(e.party == caller.party for e in old.extents):
@@ -180,7 +183,20 @@ class Objects:
             tags=draft.tags,
             sources=tuple(Source("derived", ref, version) for ref, version in draft.derived),
             invocation=draft.invocation,
+            lock=self._lock(bucket, draft),
         )
+
+    def _lock(self, bucket: Bucket, draft: Draft) -> Lock | None:
+        """What the client asks for, else what the bucket gives each new version."""
+        rule = rule_of(bucket.settings)
+        if rule is None:
+            if draft.lock is not None:
+                raise BadInput("Bucket is missing Object Lock Configuration")
+            return None
+        usual = rule.lock(self._floor.means.clock())
+        if draft.lock is None or draft.lock.mode or usual is None:
+            return draft.lock or usual
+        return replace(usual, hold=draft.lock.hold)
 
     async def _take(self, caller: Caller, version: Version, body: Body) -> Taken:
         name, store = self._floor.home(caller, version.ref)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.catalog import Expect, Unwrite, Write
-from gateway.errors import CatalogUnavailable, Denied, PolicyMoved
+from gateway.errors import CatalogUnavailable, Denied, Locked, PolicyMoved
 from gateway.exchange.floor import Floor, label_of
+from gateway.exchange.locking import may_bypass
 from gateway.exchange.objects import Objects
 from gateway.exchange.publishing import DECISIONS_MAX, OWN_RULE
 from gateway.exchange.terms import Draft, Removed
@@ -35,16 +36,18 @@ class Removals:
         *,
         version: str = "",
         expect: Expect = Expect(),  # noqa: B008
+        bypass: bool = False,
     ) -> Removed:
         """Without a version: a delete marker (nothing at all where S3 would show none and the key
         is absent). With one: that version is unwritten, by its author alone.
 
         Raises Denied where policy gives no right to write the key, or where the version is
-        another party's.
+        another party's; Locked while its lock keeps it. `bypass` lifts a GOVERNANCE retention.
         """
         bucket = await self._floor.writable(caller, ref)
         if version:
-            return await self._unwrite(caller, ref, bucket, version, expect)
+            lifts = bypass and may_bypass(caller, bucket)
+            return await self._unwrite(caller, ref, bucket, version, expect, lifts)
         return await self._mark(caller, ref, bucket, expect)
 
     async def _mark(
@@ -88,7 +91,13 @@ class Removals:
         raise CatalogUnavailable("policy changes too fast to commit under it")
 
     async def _unwrite(
-        self, caller: Caller, ref: ObjectRef, bucket: Bucket, version: str, expect: Expect
+        self,
+        caller: Caller,
+        ref: ObjectRef,
+        bucket: Bucket,
+        version: str,
+        expect: Expect,
+        bypass: bool,
     ) -> Removed:
         held = await self._floor.held(caller, ref, bucket, version, None)
         if held is None:
@@ -104,9 +113,12 @@ class Removals:
             outcome="unwritten",
             readers=(caller.party,),
         )
-        change = Unwrite(ref, held.version.id, caller.party, event, expect)
+        change = Unwrite(ref, held.version.id, caller.party, event, expect, bypass)
         fault("exchange.before-unwrite")
-        await self._floor.rows.commit(change)
+        try:
+            await self._floor.rows.commit(change)
+        except Locked as error:
+            raise self._floor.refused(caller, ref, error, held.version) from None
         fault("exchange.after-unwrite")
         return Removed(label_of(bucket, held.version), marker=held.version.marker)
 
@@ -115,7 +127,7 @@ class Removals:
         old = held.version if held else None
         draft = Draft(old.headers, old.metadata, old.tags) if old else Draft()
         made = self._objects.new_version(caller, ref, bucket, draft)
-        return replace(made, marker=True, size=old.size if old else 0)
+        return replace(made, marker=True, lock=None, size=old.size if old else 0)
 
     def _recipients(self, held: Held | None, bucket: Bucket) -> tuple[str, ...]:
         """The parties whose view the marker changes, as far as policy gave them the version."""

@@ -14,6 +14,7 @@ from gateway.model import (
     Delivery,
     DeliveryState,
     Held,
+    Lock,
     ObjectRef,
     Version,
     Versioning,
@@ -40,6 +41,7 @@ class Draft:
     checksum_type: str = ""
     derived: tuple[tuple[ObjectRef, str], ...] = ()
     invocation: str = ""
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Uploads:
             tags=draft.tags,
             algorithm=draft.checksum,
             checksum_type=draft.checksum_type,
+            lock=draft.lock,
         )
         await self._floor.rows.begin(upload)
         fault("exchange.after-begin")
@@ -244,7 +245,7 @@ def _matching(part: Part | None, claim: PartClaim, upload: Upload) -> Part:
 
 
 def _draft(upload: Upload) -> Draft:
-    return Draft(upload.headers, upload.metadata, upload.tags)
+    return Draft(upload.headers, upload.metadata, upload.tags, lock=upload.lock)
 
 
 def _assembled(

@@ -99,13 +99,14 @@ def declared_size(request: Request) -> int | None:
     return None
 
 
-async def document(desk: Desk, request: Request) -> bytes:
-    """The whole of a small body, with its hash, checksum and framing verified.
+async def document(desk: Desk, request: Request, *, checksums: bool = True) -> bytes:
+    """The whole of a small body, with its hash, checksum and framing verified. Where the headers'
+    `checksums` are those of something else, they are left alone.
 
     Raises MaxMessageLengthExceeded beyond the limit on documents, BadDigest.
     """
     limit = desk.limits.document_bytes_max
-    claims = parse_claims(request.headers)
+    claims = parse_claims(request.headers) if checksums else Claims()
     size = None
     if request.verified.payload.framed or "content-length" in request.headers:
         size = declared_size(request)

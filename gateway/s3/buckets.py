@@ -53,8 +53,9 @@ async def create_bucket(desk: Desk, request: Request) -> Answer:
     if region not in ("", desk.region):
         raise S3Error("InvalidLocationConstraint", LocationConstraint=region)
     headers = {"location": f"/{request.bucket}"}
+    lockable = request.headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true"
     try:
-        await desk.exchange.buckets.create(request.caller, request.bucket)
+        await desk.exchange.buckets.create(request.caller, request.bucket, lockable=lockable)
     except BucketAlreadyYours:
         return Answer(200, headers)
     return Answer(200, headers)

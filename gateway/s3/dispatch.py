@@ -6,7 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 from gateway.errors import BadDigest
-from gateway.s3 import body, buckets, heads, listings, multipart, objects
+from gateway.s3 import (
+    acls,
+    attributes,
+    body,
+    buckets,
+    heads,
+    listings,
+    locks,
+    multipart,
+    objects,
+    settings,
+)
 from gateway.s3.desk import Desk, Request
 from gateway.s3.errors import S3Error
 from gateway.s3.routes import not_implemented
@@ -14,38 +25,49 @@ from gateway.s3.wire import Answer
 
 Handler = Callable[[Desk, Request], Awaitable[Answer]]
 
+_SINGLE = (
+    buckets.list_buckets,
+    buckets.create_bucket,
+    buckets.head_bucket,
+    buckets.delete_bucket,
+    buckets.get_bucket_location,
+    buckets.get_bucket_versioning,
+    buckets.put_bucket_versioning,
+    listings.list_objects,
+    listings.list_objects_v2,
+    listings.list_object_versions,
+    listings.list_multipart_uploads,
+    objects.get_object,
+    objects.head_object,
+    objects.put_object,
+    objects.copy_object,
+    objects.delete_object,
+    objects.delete_objects,
+    objects.get_object_tagging,
+    objects.put_object_tagging,
+    objects.delete_object_tagging,
+    multipart.create_multipart_upload,
+    multipart.upload_part,
+    multipart.upload_part_copy,
+    multipart.complete_multipart_upload,
+    multipart.abort_multipart_upload,
+    multipart.list_parts,
+    attributes.get_object_attributes,
+    acls.get_bucket_acl,
+    acls.put_bucket_acl,
+    acls.get_object_acl,
+    acls.put_object_acl,
+    settings.get_bucket_policy_status,
+    locks.get_object_lock_configuration,
+    locks.put_object_lock_configuration,
+    locks.get_object_retention,
+    locks.put_object_retention,
+    locks.get_object_legal_hold,
+    locks.put_object_legal_hold,
+)
+
 HANDLERS: Mapping[str, Handler] = MappingProxyType(
-    {
-        handler.__name__: handler
-        for handler in (
-            buckets.list_buckets,
-            buckets.create_bucket,
-            buckets.head_bucket,
-            buckets.delete_bucket,
-            buckets.get_bucket_location,
-            buckets.get_bucket_versioning,
-            buckets.put_bucket_versioning,
-            listings.list_objects,
-            listings.list_objects_v2,
-            listings.list_object_versions,
-            listings.list_multipart_uploads,
-            objects.get_object,
-            objects.head_object,
-            objects.put_object,
-            objects.copy_object,
-            objects.delete_object,
-            objects.delete_objects,
-            objects.get_object_tagging,
-            objects.put_object_tagging,
-            objects.delete_object_tagging,
-            multipart.create_multipart_upload,
-            multipart.upload_part,
-            multipart.upload_part_copy,
-            multipart.complete_multipart_upload,
-            multipart.abort_multipart_upload,
-            multipart.list_parts,
-        )
-    }
+    {**settings.HANDLERS, **{handler.__name__: handler for handler in _SINGLE}}
 )
 """By `Operation.handler`; a test holds this and the rows that are built to each other."""
 

@@ -237,3 +237,34 @@ class DeleteResult:
     deleted: Sequence[Deleted]
     errors: Sequence[NotDeleted]
     quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttributePart:
+    number: int
+    size: int
+    checksums: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeParts:
+    """One page of the parts of a multipart object; `count` is that of all."""
+
+    count: int
+    parts: Sequence[AttributePart]
+    marker: int
+    next_marker: int
+    max_parts: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """GetObjectAttributes; None or empty is what was not asked for, or is not there."""
+
+    etag: str | None = None
+    checksums: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    checksum_type: str = ""
+    parts: AttributeParts | None = None
+    storage_class: bool = False
+    size: int | None = None

@@ -62,6 +62,10 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "InvalidPartOrder": (400, "The parts are not listed in ascending order."),
         "InvalidRange": (416, "The requested range is not satisfiable."),
         "InvalidRequest": (400, "The request is not valid."),
+        "InvalidRetentionPeriod": (
+            400,
+            "Default retention period must be a positive number of days or years.",
+        ),
         "InvalidStorageClass": (400, "The storage class you specified is not valid."),
         "InvalidTag": (400, "The tag provided was not a valid tag."),
         "InvalidToken": (400, "The provided token is malformed or otherwise not valid."),

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from gateway.exchange import Found, overall_status
-from gateway.model import EMPTY, Delivery, Version
+from gateway.model import EMPTY, Delivery, Lock, Version
+from gateway.s3 import heads
 from gateway.s3.address import CONTROL
-from gateway.s3.checksums import FULL_OBJECT
-from gateway.s3.dates import NS_PER_SECOND, http_date
+from gateway.s3.dates import NS_PER_SECOND, http_date, iso_date
 from gateway.s3.errors import S3Error
 from gateway.s3.wire import Answer
 from gateway.s3.xml.build import CONTENT_TYPE
@@ -51,6 +51,26 @@ def identity(found: Found) -> dict[str, str]:
     return headers
 
 
+def version_id(found: Found) -> dict[str, str]:
+    return {"x-amz-version-id": found.label} if found.label else {}
+
+
+def shown_lock(found: Found) -> Lock | None:
+    """A version's lock is its author's matter."""
+    return found.version.lock if found.held.grant.party == found.version.author else None
+
+
+def lock(found: Found) -> dict[str, str]:
+    kept = shown_lock(found)
+    if kept is None:
+        return {}
+    headers = {heads.LOCK_HOLD: kept.hold} if kept.hold else {}
+    if kept.mode:
+        headers[heads.LOCK_MODE] = kept.mode
+        headers[heads.LOCK_UNTIL] = iso_date(kept.until // NS_PER_SECOND)
+    return headers
+
+
 def _deliveries(deliveries: Sequence[Delivery]) -> dict[str, str]:
     headers = {"x-amz-replication-status": overall_status(deliveries)}
     for party in sorted({delivery.party for delivery in deliveries}):
@@ -86,7 +106,7 @@ def content(found: Found, query: Mapping[str, str]) -> dict[str, str]:
     }
     headers |= version.headers
     headers |= {f"x-amz-meta-{name}": value for name, value in version.metadata.items()}
-    headers |= identity(found)
+    headers |= identity(found) | lock(found)
     if version.tags:
         headers["x-amz-tagging-count"] = str(len(version.tags))
     if any(name.startswith("response-") for name in query):
@@ -103,8 +123,7 @@ def _overridden(query: Mapping[str, str]) -> dict[str, str]:
 
 
 def part_checksum(version: Version, number: int) -> dict[str, str]:
-    """A part's own checksum, which only a COMPOSITE one has (a full object's does not fit it)."""
-    if version.checksum_type == FULL_OBJECT or number > len(version.part_checksums):
-        return {}
-    value = version.part_checksums[number - 1]
-    return {f"x-amz-checksum-{name}": value for name in version.checksums if value}
+    """A part's own checksum."""
+    values = version.part_checksums[number - 1 : number]
+    headers = {f"x-amz-checksum-{name}": v for name in version.checksums for v in values if v}
+    return headers and {**headers, "x-amz-checksum-type": version.checksum_type}

@@ -9,10 +9,11 @@ from types import MappingProxyType
 
 from gateway.errors import InvalidTag
 from gateway.exchange import Draft, Expect
-from gateway.model import ObjectRef
+from gateway.locks import COMPLIANCE, GOVERNANCE, OFF, ON
+from gateway.model import Lock, ObjectRef
 from gateway.s3.address import decode, parse_key, parse_query, split_query
 from gateway.s3.conditions import etags
-from gateway.s3.dates import NS_PER_SECOND
+from gateway.s3.dates import NS_PER_SECOND, parse_iso_date
 from gateway.s3.errors import S3Error
 
 METADATA_PREFIX = "x-amz-meta-"
@@ -29,6 +30,10 @@ CONTENT_HEADERS = (
 )
 """Kept exactly as they came, and given back on reads."""
 
+LOCK_MODE = "x-amz-object-lock-mode"
+LOCK_UNTIL = "x-amz-object-lock-retain-until-date"
+LOCK_HOLD = "x-amz-object-lock-legal-hold"
+
 _AWS_CHUNKED = "aws-chunked"
 
 # --- what we can't do, and must not seem to do -------------------------------------------------
@@ -42,7 +47,12 @@ _ALLOWED: Mapping[str, tuple[frozenset[str], str]] = MappingProxyType(
             frozenset({"BucketOwnerEnforced"}),
             "AccessControlListNotSupported",
         ),
-        "x-amz-bucket-object-lock-enabled": (frozenset({"false", "False"}), "NotImplemented"),
+        "x-amz-bucket-object-lock-enabled": (
+            frozenset({"true", "True", "false", "False"}),
+            "InvalidArgument",
+        ),
+        LOCK_MODE: (frozenset({GOVERNANCE, COMPLIANCE}), "InvalidArgument"),
+        LOCK_HOLD: (frozenset({ON, OFF}), "InvalidArgument"),
     }
 )
 """Headers of which some values change nothing here, with the code for any other value."""
@@ -50,7 +60,6 @@ _ALLOWED: Mapping[str, tuple[frozenset[str], str]] = MappingProxyType(
 _REFUSED: tuple[tuple[str, str], ...] = (
     ("x-amz-server-side-encryption", "NotImplemented"),
     ("x-amz-copy-source-server-side-encryption", "NotImplemented"),
-    ("x-amz-object-lock-", "NotImplemented"),
     ("x-amz-grant-", "AccessControlListNotSupported"),
     ("x-amz-write-offset-bytes", "NotImplemented"),
     ("x-amz-mfa", "NotImplemented"),
@@ -116,6 +125,29 @@ def draft(headers: Mapping[str, str]) -> Draft:
         tags=tags(headers),
         invocation=headers.get("amz-sdk-invocation-id", ""),
     )
+
+
+def lock(headers: Mapping[str, str], now: int) -> Lock | None:
+    """The lock that a new version is asked to have; `now` is in seconds."""
+    mode, until, hold = (headers.get(name, "") for name in (LOCK_MODE, LOCK_UNTIL, LOCK_HOLD))
+    if bool(mode) != bool(until):
+        raise S3Error("InvalidArgument", f"{LOCK_UNTIL} and {LOCK_MODE} must both be supplied.")
+    if not mode and not hold:
+        return None
+    return Lock(mode, retain_until(until, now) if until else 0, hold)
+
+
+def retain_until(text: str, now: int) -> int:
+    """A retention's end as a moment; it must be ahead of `now`, in seconds."""
+    seconds = parse_iso_date(text.strip())
+    if seconds is None or seconds <= now:
+        raise S3Error("InvalidArgument", "The retain until date must be a date in the future.")
+    return seconds * NS_PER_SECOND
+
+
+def bypass(headers: Mapping[str, str]) -> bool:
+    """Whether a GOVERNANCE retention is to be lifted."""
+    return headers.get("x-amz-bypass-governance-retention", "").lower() == "true"
 
 
 def content_headers(headers: Mapping[str, str]) -> dict[str, str]:

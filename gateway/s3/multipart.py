@@ -24,11 +24,14 @@ ANY_SIZE = 1 << 62
 
 async def create_multipart_upload(desk: Desk, request: Request) -> Answer:
     draft = heads.draft(request.headers)
+    lock = heads.lock(request.headers, request.now)
     algorithm = named_algorithm(request.headers)
     asked = request.headers.get("x-amz-checksum-type", "")
     kind = upload_type(algorithm, asked) if algorithm or asked else ""
     upload = await desk.exchange.uploads.begin(
-        request.caller, request.ref, replace(draft, checksum=algorithm, checksum_type=kind)
+        request.caller,
+        request.ref,
+        replace(draft, checksum=algorithm, checksum_type=kind, lock=lock),
     )
     headers: dict[str, str] = {}
     if algorithm:
@@ -72,7 +75,7 @@ def _part_number(desk: Desk, request: Request) -> int:
 
 
 async def complete_multipart_upload(desk: Desk, request: Request) -> Answer:
-    listed = parse.complete_upload(await body.document(desk, request))
+    listed = parse.complete_upload(await body.document(desk, request, checksums=False))
     algorithm, claimed = object_claim(request.headers)
     claim = Completion(
         parts=tuple(PartClaim(part.number, part.etag, part.checksums) for part in listed),

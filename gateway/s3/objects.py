@@ -106,7 +106,11 @@ def _part(version: Version, number: int) -> tuple[int, int]:
 
 async def put_object(desk: Desk, request: Request) -> Answer:
     content = body.upload(desk, request)
-    draft = replace(heads.draft(request.headers), derived=await _derived(desk, request))
+    draft = replace(
+        heads.draft(request.headers),
+        derived=await _derived(desk, request),
+        lock=heads.lock(request.headers, request.now),
+    )
     found = await desk.exchange.objects.put(
         request.caller, request.ref, content, draft, heads.expect(request.headers)
     )
@@ -129,6 +133,7 @@ async def copy_object(desk: Desk, request: Request) -> Answer:
         request.ref,
         draft=given if heads.directive(request.headers, "x-amz-metadata-directive") else None,
         tags=given if heads.directive(request.headers, "x-amz-tagging-directive") else None,
+        lock=heads.lock(request.headers, request.now),
         expect=heads.expect(request.headers),
     )
     headers = heading.identity(found)
@@ -151,7 +156,11 @@ def copy_source(request: Request) -> CopySource:
 
 async def delete_object(desk: Desk, request: Request) -> Answer:
     removed = await desk.exchange.removals.delete(
-        request.caller, request.ref, version=request.version, expect=heads.expect(request.headers)
+        request.caller,
+        request.ref,
+        version=request.version,
+        expect=heads.expect(request.headers),
+        bypass=heads.bypass(request.headers),
     )
     headers: dict[str, str] = {}
     if removed.label:
@@ -190,6 +199,7 @@ async def _delete_one(desk: Desk, request: Request, item: DeleteItem) -> Deleted
             ObjectRef(request.bucket, item.key),
             version=version,
             expect=Expect(if_match=(item.etag,) if item.etag else ()),
+            bypass=heads.bypass(request.headers),
         )
     except CrossdockError as error:
         shown = render(error)
@@ -207,7 +217,7 @@ def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 async def get_object_tagging(desk: Desk, request: Request) -> Answer:
     found = await desk.exchange.objects.look(request.caller, request.ref, version=request.version)
     pairs = sorted(found.version.tags.items())
-    return heading.document(build.tagging(pairs), _version_of(found))
+    return heading.document(build.tagging(pairs), heading.version_id(found))
 
 
 async def put_object_tagging(desk: Desk, request: Request) -> Answer:
@@ -215,18 +225,14 @@ async def put_object_tagging(desk: Desk, request: Request) -> Answer:
     tags = dict(pairs)
     if len(tags) < len(pairs):
         raise InvalidTag("Cannot provide multiple Tags with the same key")
-    return Answer(200, _version_of(await _set_tags(desk, request, tags)))
+    return Answer(200, heading.version_id(await _set_tags(desk, request, tags)))
 
 
 async def delete_object_tagging(desk: Desk, request: Request) -> Answer:
-    return Answer(204, _version_of(await _set_tags(desk, request, {})))
+    return Answer(204, heading.version_id(await _set_tags(desk, request, {})))
 
 
 async def _set_tags(desk: Desk, request: Request, tags: dict[str, str]) -> Found:
     return await desk.exchange.tagging.set_tags(
         request.caller, request.ref, Draft(tags=tags), version=request.version
     )
-
-
-def _version_of(found: Found) -> dict[str, str]:
-    return {"x-amz-version-id": found.label} if found.label else {}

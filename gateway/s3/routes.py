@@ -88,7 +88,7 @@ def _row(
     )
 
 
-def _bucket_config(sub: str, name: str, verbs: str, note: str) -> Iterator[Operation]:
+def _bucket_config(sub: str, name: str, verbs: str, note: str = "") -> Iterator[Operation]:
     """The rows of a bucket sub-resource: its GET, PUT and DELETE, as far as S3 has them."""
     for verb in verbs.split():
         right = READ if verb == "Get" else OWN
@@ -125,15 +125,15 @@ OPERATIONS: tuple[Operation, ...] = (
     _row("POST", BUCKET, "WriteGetObjectResponse", WRITE, CLOUD, header="x-amz-request-route"),
     _row("POST", BUCKET, "PostObject", WRITE, LATER),
     _row("OPTIONS", BUCKET, "PreflightBucket", LIST, LATER),
-    *_bucket_config("acl", "BucketAcl", "Get Put", LATER),
-    *_bucket_config("tagging", "BucketTagging", "Get Put Delete", LATER),
-    *_bucket_config("cors", "BucketCors", "Get Put Delete", LATER),
+    *_bucket_config("acl", "BucketAcl", "Get Put"),
+    *_bucket_config("tagging", "BucketTagging", "Get Put Delete"),
+    *_bucket_config("cors", "BucketCors", "Get Put Delete"),
     *_bucket_config("policy", "BucketPolicy", "Get Put Delete", LATER),
-    *_bucket_config("policyStatus", "BucketPolicyStatus", "Get", LATER),
-    *_bucket_config("publicAccessBlock", "PublicAccessBlock", "Get Put Delete", LATER),
-    *_bucket_config("ownershipControls", "BucketOwnershipControls", "Get Put Delete", LATER),
+    *_bucket_config("policyStatus", "BucketPolicyStatus", "Get"),
+    *_bucket_config("publicAccessBlock", "PublicAccessBlock", "Get Put Delete"),
+    *_bucket_config("ownershipControls", "BucketOwnershipControls", "Get Put Delete"),
     *_bucket_config("encryption", "BucketEncryption", "Get Put Delete", LATER),
-    *_bucket_config("object-lock", "ObjectLockConfiguration", "Get Put", LATER),
+    *_bucket_config("object-lock", "ObjectLockConfiguration", "Get Put"),
     *_bucket_config("lifecycle", "BucketLifecycleConfiguration", "Get Put", LATER),
     *_bucket_config("lifecycle", "BucketLifecycle", "Delete", LATER),
     *_bucket_config("notification", "BucketNotificationConfiguration", "Get Put", LATER),
@@ -175,13 +175,13 @@ OPERATIONS: tuple[Operation, ...] = (
     _row("GET ?uploadId", OBJECT, "ListParts", WRITE),
     # what objects will have
     _row("OPTIONS", OBJECT, "PreflightObject", READ, LATER),
-    _row("GET ?attributes", OBJECT, "GetObjectAttributes", READ, LATER),
-    _row("GET ?acl", OBJECT, "GetObjectAcl", READ, LATER),
-    _row("PUT ?acl", OBJECT, "PutObjectAcl", WRITE, LATER),
-    _row("GET ?legal-hold", OBJECT, "GetObjectLegalHold", READ, LATER),
-    _row("PUT ?legal-hold", OBJECT, "PutObjectLegalHold", WRITE, LATER),
-    _row("GET ?retention", OBJECT, "GetObjectRetention", READ, LATER),
-    _row("PUT ?retention", OBJECT, "PutObjectRetention", WRITE, LATER),
+    _row("GET ?attributes", OBJECT, "GetObjectAttributes", READ),
+    _row("GET ?acl", OBJECT, "GetObjectAcl", READ),
+    _row("PUT ?acl", OBJECT, "PutObjectAcl", WRITE),
+    _row("GET ?legal-hold", OBJECT, "GetObjectLegalHold", READ),
+    _row("PUT ?legal-hold", OBJECT, "PutObjectLegalHold", WRITE),
+    _row("GET ?retention", OBJECT, "GetObjectRetention", READ),
+    _row("PUT ?retention", OBJECT, "PutObjectRetention", WRITE),
     _row("GET ?annotation", OBJECT, "ListObjectAnnotations", READ, LATER),
     _row("GET ?annotation&annotationName", OBJECT, "GetObjectAnnotation", READ, LATER),
     _row("PUT ?annotation&annotationName", OBJECT, "PutObjectAnnotation", WRITE, LATER),

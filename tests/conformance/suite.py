@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 from lxml import etree
 
+from tests.conformance.site import REGION
+
 PACKAGES = (
     *("PyYAML", "boto3", "botocore", "munch", "gevent", "isodate", "requests", "pytz"),
     *("httplib2", "lxml", "pytest", "pytest-timeout", "pytest-xdist"),
@@ -90,7 +92,7 @@ class Suite:
         return kept | {
             "S3TEST_CONF": str(self.folder / "suite.conf"),
             "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{self.checkout}",
-            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

@@ -163,8 +163,9 @@ def test_presigned_url_takes_no_chunked_payload(gateway: Gateway, s3: Any, bucke
     [
         ({"x-amz-server-side-encryption-customer-algorithm": "AES256"}, "NotImplemented"),
         ({"x-amz-server-side-encryption": "aws:kms"}, "NotImplemented"),
-        ({"x-amz-object-lock-mode": "GOVERNANCE"}, "NotImplemented"),
-        ({"x-amz-object-lock-legal-hold": "ON"}, "NotImplemented"),
+        ({"x-amz-object-lock-mode": "GOVERNANCE"}, "InvalidArgument"),
+        ({"x-amz-object-lock-mode": "governance"}, "InvalidArgument"),
+        ({"x-amz-object-lock-legal-hold": "ON"}, "InvalidRequest"),
         ({"x-amz-acl": "public-read"}, "AccessControlListNotSupported"),
         ({"x-amz-grant-read": 'uri="http://acs.amazonaws.com/x"'}, "AccessControlListNotSupported"),
         ({"x-amz-storage-class": "GLACIER"}, "InvalidStorageClass"),

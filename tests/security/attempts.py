@@ -78,6 +78,7 @@ EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "taken":        _row(DENIED,    DENIED,     DENIED,     SERVED,  SERVED,   SERVED),
     "vault":        _row(NO_BUCKET, NO_BUCKET,  NO_BUCKET,  SERVED,  SERVED,   SERVED),
     "vault-list":   _row(NO_BUCKET, NO_BUCKET,  NO_BUCKET,  SERVED,  DENIED,   SERVED),
+    "vault-read":   _row(NO_BUCKET, NO_BUCKET,  NO_BUCKET,  SERVED,  DENIED,   NO_KEY),
     "read":         _row(NO_BUCKET, NO_KEY,     NO_KEY,     SERVED,  DENIED,   NO_KEY),
     "read-version": _row(NO_BUCKET, NO_VERSION, NO_VERSION, SERVED,  DENIED,   NO_KEY),
     "write":        _row(NO_BUCKET, DENIED,     DENIED,     DENIED,  SKIPPED,  DENIED),
@@ -102,6 +103,27 @@ _PARTS = (
     "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>"
     "</CompleteMultipartUpload>"
 )
+_CORS = (
+    "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod>"
+    "<AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>"
+)
+_BLOCK = "<PublicAccessBlockConfiguration/>"
+_OWNERSHIP = (
+    "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
+    "</OwnershipControls>"
+)
+_LOCKING = (
+    "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>"
+    "</ObjectLockConfiguration>"
+)
+_RETENTION = (
+    "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2100-01-01T00:00:00Z</RetainUntilDate>"
+    "</Retention>"
+)
+_HOLD = "<LegalHold><Status>ON</Status></LegalHold>"
+_PRIVATE = {"x-amz-acl": "private"}
+_ATTRIBUTES = {"x-amz-object-attributes": "ETag,ObjectSize"}
+_HELD = "/acme-vault/held"
 _KEY = "/orders/{key}"
 _SHARED = "/orders/shared/big?uploadId={shared_upload}"
 _ABSENT_CONDITION = {"if-none-match": "*"}
@@ -119,6 +141,27 @@ ATTEMPTS: tuple[Attempt, ...] = (
     Attempt("GetBucketLocation", "bucket", "GET", "/orders?location"),
     Attempt("GetBucketVersioning", "bucket", "GET", "/orders?versioning"),
     Attempt("PutBucketVersioning", "own", "PUT", "/orders?versioning", body=_VERSIONING),
+    *(
+        attempt
+        for sub, name, document in (
+            ("tagging", "BucketTagging", _TAGS),
+            ("cors", "BucketCors", _CORS),
+            ("publicAccessBlock", "PublicAccessBlock", _BLOCK),
+            ("ownershipControls", "BucketOwnershipControls", _OWNERSHIP),
+            ("object-lock", "ObjectLockConfiguration", _LOCKING),
+        )
+        for attempt in (
+            Attempt(f"Get{name}", "vault", "GET", f"/acme-vault?{sub}"),
+            Attempt(f"Put{name}", "own", "PUT", f"/orders?{sub}", body=document),
+            Attempt(f"Put{name}", "lounge", "PUT", f"/acme-lounge?{sub}", body=document),
+            *((Attempt(f"Delete{name}", "own", "DELETE", f"/orders?{sub}"),)
+              if sub != "object-lock" else ()),
+        )
+    ),
+    Attempt("GetBucketPolicyStatus", "bucket", "GET", "/orders?policyStatus"),
+    Attempt("GetBucketAcl", "bucket", "GET", "/orders?acl"),
+    Attempt("GetBucketAcl", "vault", "GET", "/acme-vault?acl"),
+    Attempt("PutBucketAcl", "own", "PUT", "/orders?acl", _PRIVATE),
     Attempt("ListObjects", "list", "GET", "/orders"),
     Attempt("ListObjects", "list", "GET", "/orders?prefix=invoices%2F&delimiter=%2F"),
     Attempt("ListObjects", "list", "GET", "/orders?delimiter=%2F"),
@@ -149,6 +192,15 @@ ATTEMPTS: tuple[Attempt, ...] = (
     Attempt("PutObject", "take", "PUT", "/{own}", _DERIVED, "x"),
     Attempt("DeleteObject", "write", "DELETE", _KEY),
     Attempt("DeleteObject", "write", "DELETE", _KEY + "?versionId={version}"),
+    Attempt("GetObjectAttributes", "read", "GET", _KEY + "?attributes", _ATTRIBUTES),
+    Attempt("GetObjectAttributes", "read-version", "GET",
+            _KEY + "?attributes&versionId={version}", _ATTRIBUTES),
+    Attempt("GetObjectAcl", "read", "GET", _KEY + "?acl"),
+    Attempt("PutObjectAcl", "write", "PUT", _KEY + "?acl", _PRIVATE),
+    Attempt("GetObjectRetention", "vault-read", "GET", _HELD + "?retention"),
+    Attempt("GetObjectLegalHold", "vault-read", "GET", _HELD + "?legal-hold"),
+    Attempt("PutObjectRetention", "write", "PUT", _KEY + "?retention", body=_RETENTION),
+    Attempt("PutObjectLegalHold", "write", "PUT", _KEY + "?legal-hold", body=_HOLD),
     Attempt("GetObjectTagging", "read", "GET", _KEY + "?tagging"),
     Attempt("GetObjectTagging", "read-version", "GET", _KEY + "?tagging&versionId={version}"),
     Attempt("PutObjectTagging", "write", "PUT", _KEY + "?tagging", body=_TAGS),

@@ -18,6 +18,7 @@ import pytest
 from gateway.errors import CrossdockError, Denied, NotFound
 from gateway.exchange import Completion, CopySource, Draft, Exchange, Expect, PartClaim, Span
 from gateway.exchange.intake import EMPTY_CLAIMS
+from gateway.locks import LockRule
 from gateway.model import Caller, Chunks, ObjectRef, Versioning
 from tests.security.attempts import (
     ACTORS,
@@ -32,7 +33,9 @@ GATEWAY = Path(__file__).resolve().parents[2] / "gateway"
 INNER = frozenset({"objects.publish", "objects.visible", "objects.found", "objects.new_version"})
 """What the parts give to each other once the asking is done; no door may call these."""
 
-PARTS = frozenset({"objects", "removals", "tagging", "uploads", "listing", "buckets", "history"})
+PARTS = frozenset(
+    {"objects", "removals", "tagging", "locking", "uploads", "listing", "buckets", "history"}
+)
 
 
 class Unread:
@@ -79,6 +82,10 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("removals.delete", "write", lambda e, c, p: e.removals.delete(c, SECRET)),
     ("removals.delete", "write", lambda e, c, p: e.removals.delete(c, SECRET, version=p.version)),
     ("tagging.set_tags", "write", lambda e, c, p: e.tagging.set_tags(c, SECRET, Draft())),
+    ("locking.authored", "write", lambda e, c, p: e.locking.authored(c, SECRET)),
+    ("locking.set_retention", "write",
+     lambda e, c, p: e.locking.set_retention(c, SECRET, ("GOVERNANCE", 1 << 62), bypass=True)),
+    ("locking.set_hold", "write", lambda e, c, p: e.locking.set_hold(c, SECRET, "ON")),
     ("uploads.begin", "write", lambda e, c, p: e.uploads.begin(c, SECRET, Draft())),
     ("uploads.add_part", "write",
      lambda e, c, p: e.uploads.add_part(c, SECRET, p.upload, 2, Unread())),
@@ -108,6 +115,11 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("buckets.delete", "own", lambda e, c, p: e.buckets.delete(c, "orders")),
     ("buckets.set_versioning", "own",
      lambda e, c, p: e.buckets.set_versioning(c, "orders", Versioning.SUSPENDED)),
+    ("buckets.ruled", "own", lambda e, c, p: e.buckets.ruled(c, "orders")),
+    ("buckets.set_setting", "own",
+     lambda e, c, p: e.buckets.set_setting(c, "orders", "cors", "x")),
+    ("buckets.set_lock_rule", "own",
+     lambda e, c, p: e.buckets.set_lock_rule(c, "orders", LockRule())),
     ("buckets.delete", "lounge", lambda e, c, p: e.buckets.delete(c, LOUNGE)),
     ("buckets.set_versioning", "lounge",
      lambda e, c, p: e.buckets.set_versioning(c, LOUNGE, Versioning.ENABLED)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -179,6 +180,30 @@ class Prey:
     shared_upload: str  # another one, under a key that hooli may write too
 
 
+HELD_KEY = "held"
+
+
+def furnish_vault(s3: Any) -> None:
+    """A bucket of acme's own that has every setting, and a version under lock."""
+    s3.create_bucket(Bucket=VAULT, ObjectLockEnabledForBucket=True)
+    tags = [{"Key": "a", "Value": "b"}]
+    s3.put_bucket_tagging(Bucket=VAULT, Tagging={"TagSet": tags})
+    rules = [{"AllowedMethods": ["GET"], "AllowedOrigins": ["https://acme.example"]}]
+    s3.put_bucket_cors(Bucket=VAULT, CORSConfiguration={"CORSRules": rules})
+    block = {"BlockPublicAcls": True}
+    s3.put_public_access_block(Bucket=VAULT, PublicAccessBlockConfiguration=block)
+    controls = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    s3.put_bucket_ownership_controls(Bucket=VAULT, OwnershipControls=controls)
+    until = datetime(2100, 1, 1, tzinfo=UTC)
+    s3.put_object(
+        Bucket=VAULT,
+        Key=HELD_KEY,
+        ObjectLockMode="COMPLIANCE",
+        ObjectLockRetainUntilDate=until,
+        ObjectLockLegalHoldStatus="ON",
+    )
+
+
 def furnish(gateway: Watched) -> Prey:
     """Writes what is to be kept from others, withdraws hooli's rule, and revokes leaver's key."""
     s3 = gateway.client("acme/erp")
@@ -195,7 +220,7 @@ def furnish(gateway: Watched) -> Prey:
         upload = s3.create_multipart_upload(Bucket="orders", Key=key)["UploadId"]
         s3.upload_part(Bucket="orders", Key=key, UploadId=upload, PartNumber=1, Body=b"part")
         uploads.append(upload)
-    s3.create_bucket(Bucket=VAULT)
+    furnish_vault(s3)
     s3.create_bucket(Bucket=LOUNGE)
     for party, name in BUCKET_OF.items():
         principal = next(iter(gateway.mesh.parties[party].principals))

@@ -51,12 +51,12 @@ def _name(value: str, url: bool) -> str:
     return quote(value, safe="/") if url else _text(value)
 
 
-def _tag(name: str, value: str | int) -> str:
+def element(name: str, value: str | int) -> str:
     return f"<{name}>{_text(str(value))}</{name}>"
 
 
 def _optional(name: str, value: str | None) -> str:
-    return _tag(name, value) if value else ""
+    return element(name, value) if value else ""
 
 
 def _etag(value: str) -> str:
@@ -67,7 +67,7 @@ def _bool(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _document(root: str, *pieces: str) -> bytes:
+def document(root: str, *pieces: str) -> bytes:
     body = "".join(pieces)
     return f'{_DECLARATION}<{root} xmlns="{NAMESPACE}">{body}</{root}>'.encode()
 
@@ -75,7 +75,7 @@ def _document(root: str, *pieces: str) -> bytes:
 def _owner(owner: docs.Owner | None, tag: str = "Owner") -> str:
     if owner is None:
         return ""
-    return f"<{tag}>{_tag('ID', owner.id)}{_tag('DisplayName', owner.name)}</{tag}>"
+    return f"<{tag}>{element('ID', owner.id)}{element('DisplayName', owner.name)}</{tag}>"
 
 
 def _checksum_kind(algorithm: str, kind: str) -> str:
@@ -84,7 +84,7 @@ def _checksum_kind(algorithm: str, kind: str) -> str:
 
 
 def _checksums(checksums: Mapping[str, str]) -> str:
-    return "".join(_tag(f"Checksum{name.upper()}", value) for name, value in checksums.items())
+    return "".join(element(f"Checksum{name.upper()}", value) for name, value in checksums.items())
 
 
 def _prefixes(prefixes: Iterable[str], url: bool) -> str:
@@ -96,21 +96,22 @@ def _prefixes(prefixes: Iterable[str], url: bool) -> str:
 
 def error(rendered: Rendered, resource: str, request_id: str, host_id: str) -> bytes:
     """An error's body; alone among S3's documents it has no namespace."""
-    fields = "".join(_tag(name, value) for name, value in rendered.fields.items())
+    fields = "".join(element(name, value) for name, value in rendered.fields.items())
     return (
-        f"{_DECLARATION}<Error>{_tag('Code', rendered.code)}{_tag('Message', rendered.message)}"
-        f"{fields}{_tag('Resource', resource)}{_tag('RequestId', request_id)}"
-        f"{_tag('HostId', host_id)}</Error>"
+        f"{_DECLARATION}<Error>{element('Code', rendered.code)}"
+        f"{element('Message', rendered.message)}{fields}"
+        f"{element('Resource', resource)}{element('RequestId', request_id)}"
+        f"{element('HostId', host_id)}</Error>"
     ).encode()
 
 
 def bucket_list(found: docs.BucketList) -> bytes:
     buckets = "".join(
-        f"<Bucket>{_tag('Name', bucket.name)}{_tag('CreationDate', iso_date(bucket.created))}"
+        f"<Bucket>{element('Name', bucket.name)}{element('CreationDate', iso_date(bucket.created))}"
         f"{_optional('BucketRegion', bucket.region)}</Bucket>"
         for bucket in found.buckets
     )
-    return _document(
+    return document(
         "ListAllMyBucketsResult",
         _owner(found.owner),
         f"<Buckets>{buckets}</Buckets>",
@@ -139,7 +140,7 @@ def _objects(objects: Sequence[docs.ListedObject], url: bool) -> str:
 def _list_head(found: docs.ObjectList | docs.ObjectListV2 | docs.VersionList) -> str:
     delimiter = _name(found.delimiter, found.url)
     return (
-        f"{_tag('Name', found.bucket)}<Prefix>{_name(found.prefix, found.url)}</Prefix>"
+        f"{element('Name', found.bucket)}<Prefix>{_name(found.prefix, found.url)}</Prefix>"
         f"{f'<Delimiter>{delimiter}</Delimiter>' if delimiter else ''}"
         f"<MaxKeys>{found.max_keys}</MaxKeys>"
         f"{'<EncodingType>url</EncodingType>' if found.url else ''}"
@@ -150,7 +151,7 @@ def _list_head(found: docs.ObjectList | docs.ObjectListV2 | docs.VersionList) ->
 def object_list(found: docs.ObjectList) -> bytes:
     shows_next = found.truncated and found.delimiter and found.next_marker
     following = f"<NextMarker>{_name(found.next_marker, found.url)}</NextMarker>"
-    return _document(
+    return document(
         "ListBucketResult",
         _list_head(found),
         f"<Marker>{_name(found.marker, found.url)}</Marker>",
@@ -162,11 +163,11 @@ def object_list(found: docs.ObjectList) -> bytes:
 
 def object_list_v2(found: docs.ObjectListV2) -> bytes:
     start = found.start_after
-    return _document(
+    return document(
         "ListBucketResult",
         _list_head(found),
         f"<KeyCount>{len(found.objects) + len(found.prefixes)}</KeyCount>",
-        "" if found.token is None else _tag("ContinuationToken", found.token),
+        "" if found.token is None else element("ContinuationToken", found.token),
         _optional("NextContinuationToken", found.next_token if found.truncated else ""),
         "" if start is None else f"<StartAfter>{_name(start, found.url)}</StartAfter>",
         _objects(found.objects, found.url),
@@ -183,7 +184,7 @@ def _version(v: docs.ListedVersion, url: bool) -> str:
             f"<Size>{v.size}</Size><StorageClass>{STORAGE_CLASS}</StorageClass>"
         )
     return (
-        f"<{tag}><Key>{_name(v.key, url)}</Key>{_tag('VersionId', v.version_id)}"
+        f"<{tag}><Key>{_name(v.key, url)}</Key>{element('VersionId', v.version_id)}"
         f"<IsLatest>{_bool(v.latest)}</IsLatest>"
         f"<LastModified>{iso_date(v.modified)}</LastModified>{content}{_owner(v.owner)}</{tag}>"
     )
@@ -192,13 +193,13 @@ def _version(v: docs.ListedVersion, url: bool) -> str:
 def version_list(found: docs.VersionList) -> bytes:
     following = (
         f"<NextKeyMarker>{_name(found.next_key_marker, found.url)}</NextKeyMarker>"
-        f"{_tag('NextVersionIdMarker', found.next_version_id_marker)}"
+        f"{element('NextVersionIdMarker', found.next_version_id_marker)}"
     )
-    return _document(
+    return document(
         "ListVersionsResult",
         _list_head(found),
         f"<KeyMarker>{_name(found.key_marker, found.url)}</KeyMarker>",
-        _tag("VersionIdMarker", found.version_id_marker),
+        element("VersionIdMarker", found.version_id_marker),
         following if found.truncated else "",
         "".join([_version(version, found.url) for version in found.versions]),
         _prefixes(found.prefixes, found.url),
@@ -206,9 +207,9 @@ def version_list(found: docs.VersionList) -> bytes:
 
 
 def _copied(root: str, result: docs.CopyResult) -> bytes:
-    return _document(
+    return document(
         root,
-        _tag("LastModified", iso_date(result.modified)),
+        element("LastModified", iso_date(result.modified)),
         _etag(result.etag),
         _optional("ChecksumType", result.checksum_type),
         _checksums(result.checksums),
@@ -224,20 +225,20 @@ def copied_part(result: docs.CopyResult) -> bytes:
 
 
 def initiated_upload(bucket: str, key: str, upload_id: str) -> bytes:
-    return _document(
+    return document(
         "InitiateMultipartUploadResult",
-        _tag("Bucket", bucket),
-        _tag("Key", key),
-        _tag("UploadId", upload_id),
+        element("Bucket", bucket),
+        element("Key", key),
+        element("UploadId", upload_id),
     )
 
 
 def completed_upload(done: docs.CompletedUpload) -> bytes:
-    return _document(
+    return document(
         "CompleteMultipartUploadResult",
-        _tag("Location", done.location),
-        _tag("Bucket", done.bucket),
-        _tag("Key", done.key),
+        element("Location", done.location),
+        element("Bucket", done.bucket),
+        element("Key", done.key),
         _etag(done.etag),
         _checksums(done.checksums),
         _optional("ChecksumType", done.checksum_type),
@@ -253,19 +254,19 @@ def _part(part: docs.ListedPart) -> str:
 
 
 def part_list(found: docs.PartList) -> bytes:
-    return _document(
+    return document(
         "ListPartsResult",
-        _tag("Bucket", found.bucket),
+        element("Bucket", found.bucket),
         f"<Key>{_name(found.key, found.url)}</Key>",
-        _tag("UploadId", found.upload_id),
+        element("UploadId", found.upload_id),
         _owner(found.initiator, "Initiator"),
         _owner(found.owner),
-        _tag("StorageClass", STORAGE_CLASS),
-        _tag("PartNumberMarker", found.marker),
-        _tag("NextPartNumberMarker", found.next_marker),
-        _tag("MaxParts", found.max_parts),
+        element("StorageClass", STORAGE_CLASS),
+        element("PartNumberMarker", found.marker),
+        element("NextPartNumberMarker", found.next_marker),
+        element("MaxParts", found.max_parts),
         "<EncodingType>url</EncodingType>" if found.url else "",
-        _tag("IsTruncated", _bool(found.truncated)),
+        element("IsTruncated", _bool(found.truncated)),
         _checksum_kind(found.checksum_algorithm, found.checksum_type),
         "".join(map(_part, found.parts)),
     )
@@ -273,9 +274,10 @@ def part_list(found: docs.PartList) -> bytes:
 
 def _upload(upload: docs.ListedUpload, url: bool) -> str:
     return (
-        f"<Upload><Key>{_name(upload.key, url)}</Key>{_tag('UploadId', upload.upload_id)}"
+        f"<Upload><Key>{_name(upload.key, url)}</Key>{element('UploadId', upload.upload_id)}"
         f"{_owner(upload.initiator, 'Initiator')}{_owner(upload.owner)}"
-        f"{_tag('StorageClass', STORAGE_CLASS)}{_tag('Initiated', iso_date(upload.initiated))}"
+        f"{element('StorageClass', STORAGE_CLASS)}"
+        f"{element('Initiated', iso_date(upload.initiated))}"
         f"{_checksum_kind(upload.checksum_algorithm, upload.checksum_type)}</Upload>"
     )
 
@@ -284,19 +286,19 @@ def upload_list(found: docs.UploadList) -> bytes:
     url = found.url
     following = (
         f"<NextKeyMarker>{_name(found.next_key_marker, url)}</NextKeyMarker>"
-        f"{_tag('NextUploadIdMarker', found.next_upload_id_marker)}"
+        f"{element('NextUploadIdMarker', found.next_upload_id_marker)}"
     )
-    return _document(
+    return document(
         "ListMultipartUploadsResult",
-        _tag("Bucket", found.bucket),
+        element("Bucket", found.bucket),
         f"<KeyMarker>{_name(found.key_marker, url)}</KeyMarker>",
-        _tag("UploadIdMarker", found.upload_id_marker),
+        element("UploadIdMarker", found.upload_id_marker),
         following if found.truncated else "",
         f"<Prefix>{_name(found.prefix, url)}</Prefix>",
         f"<Delimiter>{_name(found.delimiter, url)}</Delimiter>" if found.delimiter else "",
-        _tag("MaxUploads", found.max_uploads),
+        element("MaxUploads", found.max_uploads),
         "<EncodingType>url</EncodingType>" if url else "",
-        _tag("IsTruncated", _bool(found.truncated)),
+        element("IsTruncated", _bool(found.truncated)),
         "".join(_upload(upload, url) for upload in found.uploads),
         _prefixes(found.prefixes, url),
     )
@@ -304,7 +306,7 @@ def upload_list(found: docs.UploadList) -> bytes:
 
 def _deleted(done: docs.Deleted) -> str:
     return (
-        f"<Deleted>{_tag('Key', done.key)}{_optional('VersionId', done.version_id)}"
+        f"<Deleted>{element('Key', done.key)}{_optional('VersionId', done.version_id)}"
         f"{'<DeleteMarker>true</DeleteMarker>' if done.marker else ''}"
         f"{_optional('DeleteMarkerVersionId', done.marker_id)}</Deleted>"
     )
@@ -312,13 +314,13 @@ def _deleted(done: docs.Deleted) -> str:
 
 def _not_deleted(failed: docs.NotDeleted) -> str:
     return (
-        f"<Error>{_tag('Key', failed.key)}{_optional('VersionId', failed.version_id)}"
-        f"{_tag('Code', failed.code)}{_tag('Message', failed.message)}</Error>"
+        f"<Error>{element('Key', failed.key)}{_optional('VersionId', failed.version_id)}"
+        f"{element('Code', failed.code)}{element('Message', failed.message)}</Error>"
     )
 
 
 def delete_result(result: docs.DeleteResult) -> bytes:
-    return _document(
+    return document(
         "DeleteResult",
         "" if result.quiet else "".join(map(_deleted, result.deleted)),
         "".join(map(_not_deleted, result.errors)),
@@ -327,14 +329,59 @@ def delete_result(result: docs.DeleteResult) -> bytes:
 
 def location(region: str) -> bytes:
     """us-east-1 is spelled as an empty element, as S3 does."""
-    return _document("LocationConstraint", "" if region == "us-east-1" else _text(region))
+    return document("LocationConstraint", "" if region == "us-east-1" else _text(region))
 
 
 def versioning(status: str) -> bytes:
     """`status` is Enabled, Suspended or "" (never set)."""
-    return _document("VersioningConfiguration", _optional("Status", status))
+    return document("VersioningConfiguration", _optional("Status", status))
 
 
 def tagging(tags: Sequence[tuple[str, str]]) -> bytes:
-    found = "".join(f"<Tag>{_tag('Key', key)}{_tag('Value', value)}</Tag>" for key, value in tags)
-    return _document("Tagging", f"<TagSet>{found}</TagSet>")
+    found = "".join(
+        f"<Tag>{element('Key', key)}{element('Value', value)}</Tag>" for key, value in tags
+    )
+    return document("Tagging", f"<TagSet>{found}</TagSet>")
+
+
+def access_control(owner: docs.Owner) -> bytes:
+    """The one list there is: its owner's full control."""
+    schema = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
+    grantee = f"{element('ID', owner.id)}{element('DisplayName', owner.name)}"
+    return document(
+        "AccessControlPolicy",
+        _owner(owner),
+        f"<AccessControlList><Grant><Grantee {schema}>{grantee}</Grantee>",
+        "<Permission>FULL_CONTROL</Permission></Grant></AccessControlList>",
+    )
+
+
+def _attribute_part(part: docs.AttributePart) -> str:
+    return (
+        f"<Part>{_checksums(part.checksums)}{element('PartNumber', part.number)}"
+        f"{element('Size', part.size)}</Part>"
+    )
+
+
+def object_attributes(found: docs.Attributes) -> bytes:
+    """Only what was asked for is not None."""
+    pieces = []
+    if found.etag is not None:
+        pieces.append(element("ETag", found.etag))
+    if found.checksums:
+        kind = _optional("ChecksumType", found.checksum_type)
+        pieces.append(f"<Checksum>{_checksums(found.checksums)}{kind}</Checksum>")
+    if found.parts is not None:
+        page = found.parts
+        pieces.append(
+            f"<ObjectParts>{element('PartsCount', page.count)}"
+            f"{element('PartNumberMarker', page.marker)}"
+            f"{element('NextPartNumberMarker', page.next_marker)}"
+            f"{element('MaxParts', page.max_parts)}{element('IsTruncated', _bool(page.truncated))}"
+            f"{''.join(map(_attribute_part, page.parts))}</ObjectParts>"
+        )
+    if found.storage_class:
+        pieces.append(element("StorageClass", STORAGE_CLASS))
+    if found.size is not None:
+        pieces.append(element("ObjectSize", found.size))
+    return document("GetObjectAttributesResponse", *pieces)

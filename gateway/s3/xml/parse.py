@@ -36,15 +36,15 @@ T = TypeVar("T")
 Fields = Mapping[str, etree._Element]
 
 
-def _root(body: bytes, name: str, bytes_max: int) -> etree._Element:
+def read_root(body: bytes, name: str, bytes_max: int) -> etree._Element:
     if len(body) > bytes_max:
         raise S3Error("MaxMessageLengthExceeded", f"The XML is over {bytes_max} bytes.")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _malformed("it is not UTF-8") from None
+        raise malformed("it is not UTF-8") from None
     if _DECLARATION.search(text):
-        raise _malformed("it holds a DOCTYPE or an entity declaration")
+        raise malformed("it holds a DOCTYPE or an entity declaration")
     # The encoding is fixed, so that no declaration makes the parser read other text than we did.
     parser = etree.XMLParser(
         encoding="utf-8",
@@ -57,26 +57,26 @@ def _root(body: bytes, name: str, bytes_max: int) -> etree._Element:
     try:
         root = etree.fromstring(text.encode(), parser)
     except (etree.XMLSyntaxError, ValueError):
-        raise _malformed("it is not well formed") from None
-    if _local(root) != name:
-        raise _malformed(f"its root is not {name}")
+        raise malformed("it is not well formed") from None
+    if local_name(root) != name:
+        raise malformed(f"its root is not {name}")
     return root
 
 
-def _local(element: etree._Element) -> str:
+def local_name(element: etree._Element) -> str:
     return str(element.tag).rpartition("}")[2]
 
 
-def _malformed(why: str) -> S3Error:
+def malformed(why: str) -> S3Error:
     return S3Error("MalformedXML", f"The XML you provided can't be used: {why}.")
 
 
 def _children(element: etree._Element, *known: str) -> Iterator[tuple[str, etree._Element]]:
     """The child elements; one that we do not know might change the meaning, so it is refused."""
     for child in element:
-        name = _local(child)
+        name = local_name(child)
         if name not in known:
-            raise _malformed(f"{_local(element)} can't hold {name}")
+            raise malformed(f"{local_name(element)} can't hold {name}")
         yield name, child
 
 
@@ -85,27 +85,27 @@ def _fields(element: etree._Element, *known: str) -> Fields:
     found: dict[str, etree._Element] = {}
     for name, child in _children(element, *known):
         if name in found:
-            raise _malformed(f"{_local(element)} holds {name} twice")
+            raise malformed(f"{local_name(element)} holds {name} twice")
         found[name] = child
     return found
 
 
-def _leaf(element: etree._Element) -> str:
+def leaf_text(element: etree._Element) -> str:
     """The text of an element that holds nothing else; so no body is deeper than its parser."""
     if len(element):
-        raise _malformed(f"{_local(element)} holds more than text")
+        raise malformed(f"{local_name(element)} holds more than text")
     return element.text or ""
 
 
 def _text(fields: Fields, name: str) -> str | None:
     element = fields.get(name)
-    return None if element is None else _leaf(element)
+    return None if element is None else leaf_text(element)
 
 
 def _wanted(fields: Fields, name: str) -> str:
     text = _text(fields, name)
     if not text:
-        raise _malformed(f"{name} is missing")
+        raise malformed(f"{name} is missing")
     return text
 
 
@@ -115,7 +115,7 @@ def _read(fields: Fields, name: str, reader: Callable[[str], T | None]) -> T | N
         return None
     value = reader(text.strip())
     if value is None:
-        raise _malformed(f"{name} is not what was expected")
+        raise malformed(f"{name} is not what was expected")
     return value
 
 
@@ -138,13 +138,13 @@ def delete_request(body: bytes) -> DeleteRequest:
     """DeleteObjects: 1 to 1000 objects."""
     items: list[DeleteItem] = []
     quiet = False
-    for name, child in _children(_root(body, "Delete", DELETE_BYTES_MAX), "Object", "Quiet"):
+    for name, child in _children(read_root(body, "Delete", DELETE_BYTES_MAX), "Object", "Quiet"):
         if name == "Quiet":
-            quiet = _leaf(child).strip().lower() == "true"
+            quiet = leaf_text(child).strip().lower() == "true"
             continue
         items.append(_delete_item(child))
     if not 1 <= len(items) <= DELETE_ITEMS_MAX:
-        raise _malformed(f"it must name 1 to {DELETE_ITEMS_MAX} objects")
+        raise malformed(f"it must name 1 to {DELETE_ITEMS_MAX} objects")
     return DeleteRequest(tuple(items), quiet)
 
 
@@ -161,10 +161,10 @@ def _delete_item(element: etree._Element) -> DeleteItem:
 
 def complete_upload(body: bytes) -> tuple[CompletedPart, ...]:
     """CompleteMultipartUpload: 1 to 10,000 parts in the order listed, whatever that is."""
-    root = _root(body, "CompleteMultipartUpload", COMPLETE_BYTES_MAX)
+    root = read_root(body, "CompleteMultipartUpload", COMPLETE_BYTES_MAX)
     parts = tuple(_completed_part(child) for _, child in _children(root, "Part"))
     if not 1 <= len(parts) <= PART_NUMBER_MAX:
-        raise _malformed(f"it must name 1 to {PART_NUMBER_MAX} parts")
+        raise malformed(f"it must name 1 to {PART_NUMBER_MAX} parts")
     return parts
 
 
@@ -172,12 +172,12 @@ def _completed_part(element: etree._Element) -> CompletedPart:
     fields = _fields(element, "PartNumber", "ETag", *_CHECKSUM_TAGS)
     number = _read(fields, "PartNumber", _integer)
     if number is None:
-        raise _malformed("PartNumber is missing")
+        raise malformed("PartNumber is missing")
     if not 1 <= number <= PART_NUMBER_MAX:
         message = f"Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive"
         raise S3Error("InvalidArgument", message)
     checksums = {
-        algorithm: _leaf(fields[tag]).strip()
+        algorithm: leaf_text(fields[tag]).strip()
         for tag, algorithm in _CHECKSUM_TAGS.items()
         if tag in fields
     }
@@ -188,13 +188,13 @@ def location_constraint(body: bytes) -> str:
     """CreateBucket's region, or "" where the body is empty or names none."""
     if not body.strip():
         return ""
-    root = _root(body, "CreateBucketConfiguration", CONFIGURATION_BYTES_MAX)
+    root = read_root(body, "CreateBucketConfiguration", CONFIGURATION_BYTES_MAX)
     return (_text(_fields(root, "LocationConstraint"), "LocationConstraint") or "").strip()
 
 
 def versioning_status(body: bytes) -> str:
     """PutBucketVersioning's status: Enabled or Suspended."""
-    root = _root(body, "VersioningConfiguration", CONFIGURATION_BYTES_MAX)
+    root = read_root(body, "VersioningConfiguration", CONFIGURATION_BYTES_MAX)
     fields = _fields(root, "Status", "MfaDelete")
     if (_text(fields, "MfaDelete") or "").strip() == "Enabled":
         raise S3Error("NotImplemented", "MFA delete is not implemented.")
@@ -206,14 +206,14 @@ def versioning_status(body: bytes) -> str:
 
 def tag_set(body: bytes) -> tuple[tuple[str, str], ...]:
     """PutObjectTagging's pairs, in order; the limits of tags are judged elsewhere."""
-    fields = _fields(_root(body, "Tagging", TAGGING_BYTES_MAX), "TagSet")
+    fields = _fields(read_root(body, "Tagging", TAGGING_BYTES_MAX), "TagSet")
     if "TagSet" not in fields:
-        raise _malformed("TagSet is missing")
+        raise malformed("TagSet is missing")
     return tuple(_tag(child) for _, child in _children(fields["TagSet"], "Tag"))
 
 
 def _tag(element: etree._Element) -> tuple[str, str]:
     fields = _fields(element, "Key", "Value")
     if "Key" not in fields or "Value" not in fields:
-        raise _malformed("a Tag needs Key and Value")
+        raise malformed("a Tag needs Key and Value")
     return _text(fields, "Key") or "", _text(fields, "Value") or ""
