@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterable, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from gateway.faults import fault
 from gateway.model import EMPTY, Body, Chunks, Extent
 from gateway.stores import Store
 
-PIECE_BYTES = 1024 * 1024
+GROUP_BYTES = 1024 * 1024
 """Bytes collected before they are hashed and written in one go."""
 
 INLINE_BYTES_MAX = 32 * 1024
@@ -55,22 +55,24 @@ class Meter:
         self._lanes = ((self._hashers["md5"],), rest)
         self.size = 0
 
-    def update(self, piece: bytes, offload: Offload[None]) -> Sequence[Awaitable[None]]:
-        """Begins to hash a piece; wait for what is returned before the next one."""
-        self.size += len(piece)
-        if len(piece) > INLINE_BYTES_MAX:
-            return [offload(partial(_feed, lane, piece)) for lane in self._lanes]
+    def update(self, group: Sequence[bytes], offload: Offload[None]) -> Sequence[Awaitable[None]]:
+        """Begins to hash chunks; wait for what is returned before the next ones."""
+        size = sum(map(len, group))
+        self.size += size
+        if size > INLINE_BYTES_MAX:
+            return [offload(partial(_feed, lane, group)) for lane in self._lanes]
         for lane in self._lanes:
-            _feed(lane, piece)
+            _feed(lane, group)
         return ()
 
     def digests(self) -> dict[str, bytes]:
         return {name: each.digest() for name, each in self._hashers.items()}
 
 
-def _feed(lane: Sequence[Hasher], piece: bytes) -> None:
+def _feed(lane: Sequence[Hasher], group: Sequence[bytes]) -> None:
     for each in lane:
-        each.update(piece)
+        for chunk in group:
+            each.update(chunk)
 
 
 async def take(
@@ -100,18 +102,16 @@ async def take(
 
 
 async def _judged(head: bytes, body: Body, meter: Meter, offload: Offload[None]) -> Chunks:
-    waiting = head  # goes out with the first piece, so that a small object is one piece
-    async for piece in pieces(body):
-        hashing = meter.update(piece, offload)
-        yield waiting + piece if waiting else piece
-        waiting = b""
+    yield head
+    async for group in groups(body):
+        hashing = meter.update(group, offload)
+        for chunk in group:
+            yield chunk
         for each in hashing:
             await each
     if body.size is not None and meter.size != body.size:
         raise IncompleteBody
     _compare(body.claims, meter.digests())
-    if waiting:
-        yield waiting
 
 
 def _compare(claims: Mapping[str, bytes], digests: Mapping[str, bytes]) -> None:
@@ -120,18 +120,19 @@ def _compare(claims: Mapping[str, bytes], digests: Mapping[str, bytes]) -> None:
             raise BadDigest(algorithm=algorithm)
 
 
-async def pieces(chunks: AsyncIterable[bytes]) -> Chunks:
-    """The same bytes in pieces of about PIECE_BYTES."""
-    waiting: list[bytes] = []
+async def groups(chunks: AsyncIterable[bytes]) -> AsyncIterator[list[bytes]]:
+    """The same chunks, so many at a time that a group is worth a thread. They are never joined:
+    fresh memory for a megabyte costs more than hashing it."""
+    group: list[bytes] = []
     size = 0
     async for chunk in chunks:
-        waiting.append(chunk)
+        group.append(chunk)
         size += len(chunk)
-        if size >= PIECE_BYTES:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
+        if size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 class Relayed:
