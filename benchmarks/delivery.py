@@ -37,10 +37,8 @@ def policies(recipients: int) -> dict[str, str]:
         "party: acme\nsends:\n  - id: all\n    bucket: bench\n    keys: ['**']\n"
         f"    to: {{{', '.join(f'{name}: copy' for name in names)}}}\n"
     )
-    accepts = {
-        f"{name}.yaml": f"party: {name}\naccepts:\n  - {{from: [acme], into: '{{key}}'}}\n"
-        for name in names
-    }
+    rule = "{from: [acme], into: '{bucket}/{key}'}"
+    accepts = {f"{name}.yaml": f"party: {name}\naccepts:\n  - {rule}\n" for name in names}
     return {"topology.yaml": topology, "acme.yaml": sends} | accepts
 
 
