@@ -49,6 +49,7 @@ LAYERS = (
     ("gateway.s3.acls", 4),
     ("gateway.s3.attributes", 4),
     ("gateway.s3.locks", 4),
+    ("gateway.s3.posting", 4),
     ("gateway.s3.settings", 4),
     ("gateway.s3", 1),  # what is not listed above parses, signs and renders: pure
     ("gateway", 5),

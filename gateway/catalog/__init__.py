@@ -119,7 +119,8 @@ class Ledger(Protocol):
         ...
 
     async def delete_bucket(self, name: str, event: Event) -> None:
-        """BucketNotEmpty while the S3 API shows anything in it; closes the grants that are left."""
+        """BucketNotEmpty while the S3 API shows a version or a marker in it; ends its open uploads
+        and closes the grants that are left."""
         ...
 
     async def set_versioning(self, name: str, status: Versioning, event: Event) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from gateway.catalog import changes, listing
+from gateway.catalog import changes, listing, references
 from gateway.catalog.desk import Desk
 from gateway.catalog.rows import (
     BUCKET,
@@ -56,6 +56,8 @@ SHOWN = """
 SELECT EXISTS (SELECT 1 FROM grants INDEXED BY grants_shown
                WHERE bucket = ?1 AND shown = 1 AND replaced = 0)
     OR EXISTS (SELECT 1 FROM uploads WHERE bucket = ?1 AND version = '')"""
+
+OPEN_UPLOADS = "SELECT id FROM uploads WHERE bucket = ? AND version = ''"
 
 ONE_BUCKET = f"SELECT {BUCKET} FROM buckets WHERE name = ? AND gone_under IS NULL"
 ALL_BUCKETS = f"SELECT {BUCKET} FROM buckets WHERE gone_under IS NULL ORDER BY name"
@@ -169,6 +171,8 @@ def _held(row: Row, latest: bool) -> Held:
 def _delete_bucket(tx: Transaction, name: str, event: Event) -> None:
     if tx.one(ONE_BUCKET, (name,)) is None:
         raise NoSuchBucket
+    for (upload,) in tx.all(OPEN_UPLOADS, (name,)):
+        references.release_upload(tx, upload, "")
     if tx.one(SHOWN, (name,)) == (1,):
         raise BucketNotEmpty
     number = tx.number()

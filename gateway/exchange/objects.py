@@ -252,6 +252,8 @@ class Objects:
             raise self._floor.refused(caller, ref, error, held.version if held else None)
         if not held.version.marker:
             return held
+        if bucket.versioning is Versioning.OFF and not version:
+            raise NoSuchKey(key=ref.key)  # a bucket that never was versioned shows no markers
         label = label_of(bucket, held.version)
         what = VersionIsMarker if version else KeyIsDeleted
         raise what(version_id=label, last_modified=held.version.at, key=ref.key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.catalog import Expect, Unwrite, Write
-from gateway.errors import CatalogUnavailable, Denied, Locked, PolicyMoved
+from gateway.errors import CatalogUnavailable, Denied, Locked, NoSuchVersion, PolicyMoved
 from gateway.exchange.floor import Floor, label_of
 from gateway.exchange.locking import may_bypass
 from gateway.exchange.objects import Objects
@@ -119,6 +119,8 @@ class Removals:
             await self._floor.rows.commit(change)
         except Locked as error:
             raise self._floor.refused(caller, ref, error, held.version) from None
+        except NoSuchVersion:  # somebody else was faster
+            return Removed(version)
         fault("exchange.after-unwrite")
         return Removed(label_of(bucket, held.version), marker=held.version.marker)
 

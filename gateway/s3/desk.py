@@ -10,6 +10,7 @@ from gateway.exchange import Exchange
 from gateway.model import OBJECT_BYTES_MAX, PART_NUMBER_MAX, Caller, ObjectRef, Principal
 from gateway.s3.address import CONTROL, Target
 from gateway.s3.errors import S3Error
+from gateway.s3.forms import Form
 from gateway.s3.routes import Operation
 from gateway.s3.sigv4 import Verified
 from gateway.s3.wire import Wire
@@ -60,7 +61,7 @@ class Desk:
 @dataclass(frozen=True, slots=True)
 class Request:
     """One authenticated request. Header names are lower case; a presigned URL's own headers are
-    among them. `now` is in seconds, taken when the request began."""
+    among them. `now` is in seconds, taken when the request began; `form` is a PostObject's."""
 
     operation: Operation
     target: Target
@@ -69,6 +70,7 @@ class Request:
     verified: Verified[Signer]
     wire: Wire
     now: int
+    form: Form | None = None
 
     @property
     def bucket(self) -> str:

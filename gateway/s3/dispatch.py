@@ -16,6 +16,7 @@ from gateway.s3 import (
     locks,
     multipart,
     objects,
+    posting,
     settings,
 )
 from gateway.s3.desk import Desk, Request
@@ -64,6 +65,7 @@ _SINGLE = (
     locks.put_object_retention,
     locks.get_object_legal_hold,
     locks.put_object_legal_hold,
+    posting.post_object,
 )
 
 HANDLERS: Mapping[str, Handler] = MappingProxyType(

@@ -60,6 +60,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "InvalidPartNumber": (416, "The requested part number is not satisfiable."),
         "InvalidPartOrder": (400, "The parts are not listed in ascending order."),
+        "InvalidPolicyDocument": (400, "The form's policy document is not valid."),
         "InvalidRange": (416, "The requested range is not satisfiable."),
         "InvalidRequest": (400, "The request is not valid."),
         "InvalidRetentionPeriod": (
@@ -71,9 +72,14 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "InvalidToken": (400, "The provided token is malformed or otherwise not valid."),
         "InvalidURI": (400, "The request's path or query can't be read."),
         "KeyTooLongError": (400, "Your key is too long: at most 1024 bytes of UTF-8."),
+        "MalformedPOSTRequest": (400, "The body of your POST is not well-formed form data."),
         "MalformedPolicy": (400, "The policy document is not well formed."),
         "MalformedTrailerError": (400, "The trailer of the request is not what was announced."),
         "MalformedXML": (400, "The XML you provided is not well formed or not what was expected."),
+        "MaxPostPreDataLengthExceededError": (
+            400,
+            "Your POST request fields preceding the upload file were too large.",
+        ),
         "MaxMessageLengthExceeded": (400, "Your request is too big."),
         "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed size."),
         "MethodNotAllowed": (405, "The method is not allowed against this resource."),

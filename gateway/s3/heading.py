@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from gateway.exchange import Found, overall_status
@@ -51,6 +52,12 @@ def identity(found: Found) -> dict[str, str]:
     return headers
 
 
+def made(found: Found) -> dict[str, str]:
+    """Of an answer to a write: the null version that one makes is not named by S3, only
+    one that is read."""
+    return identity(replace(found, label="") if found.label == "null" else found)
+
+
 def version_id(found: Found) -> dict[str, str]:
     return {"x-amz-version-id": found.label} if found.label else {}
 
@@ -81,7 +88,7 @@ def _deliveries(deliveries: Sequence[Delivery]) -> dict[str, str]:
 
 def written(found: Found, shown: str) -> dict[str, str]:
     """Of a PUT's answer; `shown` is the checksum algorithm that the client used, or ""."""
-    headers = identity(found)
+    headers = made(found)
     headers["etag"] = quoted(found.version.etag)
     if shown:
         headers |= checksums(found.version)

@@ -99,7 +99,7 @@ async def complete_multipart_upload(desk: Desk, request: Request) -> Answer:
         version.checksums,
         version.checksum_type,
     )
-    return heading.document(build.completed_upload(done), heading.identity(found))
+    return heading.document(build.completed_upload(done), heading.made(found))
 
 
 def _object_size(request: Request) -> int | None:

@@ -136,7 +136,7 @@ async def copy_object(desk: Desk, request: Request) -> Answer:
         lock=heads.lock(request.headers, request.now),
         expect=heads.expect(request.headers),
     )
-    headers = heading.identity(found)
+    headers = heading.made(found)
     if source.version:
         headers["x-amz-copy-source-version-id"] = source.version
     version = found.version

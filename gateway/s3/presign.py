@@ -102,7 +102,7 @@ def _from_header(header: str, values: Mapping[bytes, bytes], now: int) -> Claim:
             ServerTime=iso_date(now),
             MaxAllowedSkewMilliseconds=str(SKEW_S_MAX * 1000),
         )
-    access_key, day, region = _credential(credential, date, _HEADER_CODE)
+    access_key, day, region = read_credential(credential, date, _HEADER_CODE)
     return Claim(
         access_key,
         day,
@@ -165,7 +165,7 @@ def _from_query(query: str, now: int) -> Claim:
     at = parse_amz_date(date)
     if at is None:
         raise S3Error(_QUERY_CODE, "X-Amz-Date must be of the form 20130524T000000Z.")
-    access_key, day, region = _credential(params["x-amz-credential"], date, _QUERY_CODE)
+    access_key, day, region = read_credential(params["x-amz-credential"], date, _QUERY_CODE)
     _check_lifetime(at, params["x-amz-expires"], now)
     return Claim(
         access_key,
@@ -201,7 +201,7 @@ def _check_lifetime(at: int, expires: str, now: int) -> None:
         )
 
 
-def _credential(text: str, date: str, code: str) -> tuple[str, str, str]:
+def read_credential(text: str, date: str, code: str) -> tuple[str, str, str]:
     """Five fields, split from the right: a key id may hold anything, slashes included."""
     fields = text.rsplit("/", 4)
     if len(fields) != 5 or not fields[0]:

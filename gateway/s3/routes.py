@@ -123,7 +123,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _row("GET ?uploads", BUCKET, "ListMultipartUploads", LIST),
     _row("POST ?delete", BUCKET, "DeleteObjects", WRITE),
     _row("POST", BUCKET, "WriteGetObjectResponse", WRITE, CLOUD, header="x-amz-request-route"),
-    _row("POST", BUCKET, "PostObject", WRITE, LATER),
+    _row("POST", BUCKET, "PostObject", WRITE),
     _row("OPTIONS", BUCKET, "PreflightBucket", LIST, LATER),
     *_bucket_config("acl", "BucketAcl", "Get Put"),
     *_bucket_config("tagging", "BucketTagging", "Get Put Delete"),

@@ -17,15 +17,17 @@ from gateway.exchange import Exchange
 from gateway.identity import Credential
 from gateway.model import Caller
 from gateway.s3 import dispatch, heading
-from gateway.s3.address import parse_target
+from gateway.s3.address import Resource, Target, parse_target
 from gateway.s3.canonical import RequestHead
 from gateway.s3.dates import NS_PER_SECOND, http_date
 from gateway.s3.desk import Desk, Limits, Request, Signer
 from gateway.s3.errors import S3Error, render
+from gateway.s3.forms import Form, authenticate, boundary_of
 from gateway.s3.origin import origin
+from gateway.s3.posting import read_form
 from gateway.s3.presign import hoisted
 from gateway.s3.routes import match
-from gateway.s3.sigv4 import SigningKeys, Verified, verify
+from gateway.s3.sigv4 import Payload, SigningKeys, Verified, verify
 from gateway.s3.wire import Answer, Broken, Sent, Wire
 from gateway.s3.xml import build
 from gateway.telemetry import Request as Finished
@@ -200,13 +202,14 @@ class S3Door:
             self._telemetry.turned_away()
             raise TooBusy
         headers = _headers(raw)
-        verified = self._authenticate(turn, raw, headers)
+        form = await _form(wire, target, headers)
+        verified = self._authenticate(turn, raw, headers, form)
         if verified.presigned:
             headers |= hoisted(target.query)
         operation = match(raw.method, target, headers)
         turn.operation = operation.name
         caller = Caller(verified.credential.principal, DOOR, turn.id)
-        request = Request(operation, target, headers, caller, verified, wire, turn.now)
+        request = Request(operation, target, headers, caller, verified, wire, turn.now, form)
         return await dispatch.serve(self._desk, request)
 
     def _unreadable(self, raw: web.BaseRequest) -> web.Response:
@@ -225,11 +228,15 @@ class S3Door:
         )
 
     def _authenticate(
-        self, turn: _Turn, raw: web.BaseRequest, headers: Mapping[str, str]
+        self, turn: _Turn, raw: web.BaseRequest, headers: Mapping[str, str], form: Form | None
     ) -> Verified[Signer]:
+        """A form carries its own signature, over its policy."""
         peer = raw.remote or ""
         head = RequestHead(raw.method, raw.raw_path, raw.raw_headers)
         try:
+            if form is not None:
+                key, signer = authenticate(form.fields, self._signer)
+                return Verified(key, signer, Payload.UNSIGNED, "", False, "", b"", "", "")
             return verify(head, self._signer, turn.now, self._keys, self._origin.endpoint(peer))
         except S3Error:
             self._telemetry.unauthenticated()
@@ -258,6 +265,16 @@ class S3Door:
             f"date: {date}\r\nserver: Crossdock\r\n"
             f"x-amz-request-id: {turn.id}\r\nx-amz-id-2: {HOST_ID}\r\n"
         )
+
+
+async def _form(wire: Wire, target: Target, headers: Mapping[str, str]) -> Form | None:
+    """The form of a POST to a bucket that has no signature of its own."""
+    if wire.raw.method != "POST" or target.resource is not Resource.BUCKET or target.query:
+        return None
+    boundary = boundary_of(headers.get("content-type", ""))
+    if not boundary or "authorization" in headers:
+        return None
+    return await read_form(wire, boundary)
 
 
 def _headers(raw: web.BaseRequest) -> dict[str, str]:

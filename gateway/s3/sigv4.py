@@ -26,7 +26,7 @@ SIGNING_KEYS_MAX = 4096
 _MUST_BE_SIGNED = (b"x-amz-", b"x-crossdock-")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # Stands in for the secret of a key id that nobody has, so that both take the same time.
-_NOBODYS_SECRET = "0" * 40
+NOBODYS_SECRET = "0" * 40
 
 
 class Payload(enum.Enum):
@@ -164,7 +164,7 @@ def _prove(
     claim: Claim, request: bytes, lookup: Callable[[str], C | None], keys: SigningKeys
 ) -> tuple[C, bytes]:
     credential = lookup(claim.access_key)
-    secret = _NOBODYS_SECRET if credential is None else credential.secret
+    secret = NOBODYS_SECRET if credential is None else credential.secret
     text = string_to_sign(claim.date, claim.scope, request)
     known = keys.get(claim, secret)
     key = known or signing_key(secret, claim.day, claim.region)
@@ -177,7 +177,7 @@ def _prove(
         return credential, key
     if known is not None:
         # Every refusal costs exactly one derivation, or its time would tell known ids from others.
-        signing_key(_NOBODYS_SECRET, claim.day, claim.region)
+        signing_key(NOBODYS_SECRET, claim.day, claim.region)
     # Both answers are made before one is chosen, for the same reason.
     unknown = S3Error("InvalidAccessKeyId", AWSAccessKeyId=claim.access_key)
     mismatch = S3Error(

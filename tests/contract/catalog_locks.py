@@ -7,10 +7,20 @@ from dataclasses import replace
 import pytest
 
 from gateway.catalog import Relock
-from gateway.errors import Locked, NoSuchBucket
+from gateway.errors import BucketNotEmpty, Locked, NoSuchBucket
 from gateway.locks import COMPLIANCE, GOVERNANCE, OFF, ON, Lock
-from gateway.model import Bucket, Version
-from tests.contract.catalog_kit import BUCKET, FAR, SECOND, Bench, Tell, event_of, upload_of
+from gateway.model import Bucket, ObjectRef, Version
+from tests.contract.catalog_kit import (
+    BUCKET,
+    FAR,
+    SECOND,
+    Bench,
+    Tell,
+    event_of,
+    extent,
+    part_of,
+    upload_of,
+)
 
 
 async def relock(bench: Bench, version: Version, **how: object) -> Version:
@@ -137,5 +147,27 @@ class BucketSettings:
         tell(story)
 
 
-class LockSuite(Locks, BucketSettings):
+class BucketsWithUploads:
+    def test_open_uploads_go_with_their_bucket_and_with_nothing_less(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            catalog = bench.catalog
+            ref = ObjectRef("b", "k")
+            await catalog.create_bucket(Bucket("b", "acme", {}, created=1), event_of("bucket"))
+            await catalog.begin(replace(upload_of("u"), ref=ref))
+            await catalog.add_part("u", part_of(1, "part"))
+            version = await catalog.commit(
+                replace(bench.write("k"), version=replace(bench.version("k"), ref=ref))
+            )
+            with pytest.raises(BucketNotEmpty):
+                await catalog.delete_bucket("b", event_of("bucket"))
+            assert await catalog.upload("u") is not None
+            await bench.unwrite(version)
+            await catalog.delete_bucket("b", event_of("bucket"))
+            assert await catalog.upload("u") is None
+            assert [e.key for e in await catalog.unreferenced(FAR, 9)] == [extent("part").key]
+
+        tell(story)
+
+
+class LockSuite(Locks, BucketSettings, BucketsWithUploads):
     """Every behaviour of locks and settings."""

@@ -133,7 +133,7 @@ def test_versions_are_shown_as_the_table_says(gateway: Gateway) -> None:
     assert len({version, marker, "null"}) == 3
     assert listed == 2
     set_status(client, "Suspended")
-    assert tell("suspended") == ("null", 1, "null")
+    assert tell("suspended") == (None, 1, "null")
     assert told.keys() == {"enabled", "suspended", "off"}
 
 

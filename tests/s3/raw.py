@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import json
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -102,6 +105,39 @@ def sealed(
         seal = chain("TRAILER", hashlib.sha256(f"{trailer}\n".encode()).hexdigest())
         framed += f"{trailer}\r\nx-amz-trailer-signature:{seal}\r\n".encode()
     return framed + b"\r\n"
+
+
+def posted(
+    gateway: Gateway,
+    bucket: str,
+    fields: Mapping[str, str],
+    file: bytes = b"x",
+    *,
+    policy: Mapping[str, object] | None = None,
+    principal: str = "acme/erp",
+) -> tuple[Signed, bytes]:
+    """A browser's form, signed with SigV2; its policy by default covers exactly these fields."""
+    conditions = [{name: value} for name, value in {**fields, "bucket": bucket}.items()]
+    allowed = policy or {"expiration": in_an_hour(), "conditions": conditions}
+    text = base64.b64encode(json.dumps(allowed).encode()).decode()
+    key, secret = key_of(principal)
+    signature = base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha1")).decode()
+    own = {"AWSAccessKeyId": key, "policy": text, "signature": signature}
+    lines = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in {**own, **fields}.items()
+    ]
+    head = '--b\r\nContent-Disposition: form-data; name="file"; filename="dir\\a.txt"\r\n\r\n'
+    body = ("".join(lines) + head).encode() + file + b"\r\n--b--\r\n"
+    headers = {
+        "Host": f"127.0.0.1:{gateway.port}",
+        "Content-Type": "multipart/form-data; boundary=b",
+    }
+    return Signed("POST", f"/{bucket}", headers), body
+
+
+def in_an_hour() -> str:
+    return (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)

@@ -382,6 +382,9 @@ def test_unversioned_bucket_shows_no_version_ids(s3: Any, bucket: str) -> None:
         s3.get_object(Bucket=bucket, Key="k", IfNoneMatch="*")
     assert "x-amz-version-id" not in error.value.response["ResponseMetadata"]["HTTPHeaders"]
     assert "VersionId" not in s3.delete_object(Bucket=bucket, Key="k")
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="k")
+    assert "x-amz-delete-marker" not in error.value.response["ResponseMetadata"]["HTTPHeaders"]
     assert s3.list_object_versions(Bucket=bucket).get("DeleteMarkers", []) == []
 
 
@@ -392,7 +395,7 @@ def test_null_version(s3: Any, bucket: str) -> None:
     s3.put_object(**name, Body=b"versioned")
     assert s3.get_object(**name, VersionId="null")["Body"].read() == b"before"
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
-    assert s3.put_object(**name, Body=b"suspended").get("VersionId") == "null"
+    assert "VersionId" not in s3.put_object(**name, Body=b"suspended")
     assert s3.get_object(**name, VersionId="null")["Body"].read() == b"suspended"
     versions = s3.list_object_versions(Bucket=bucket)["Versions"]
     assert [v["VersionId"] == "null" for v in versions] == [True, False]

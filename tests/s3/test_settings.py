@@ -25,7 +25,7 @@ BLOCK = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": False,
 }
-KEPT = {
+KEPT: dict[str, tuple[str, dict[str, Any], str]] = {
     "bucket_tagging": ("Tagging", {"TagSet": [{"Key": "a", "Value": "<&"}]}, "NoSuchTagSet"),
     "bucket_cors": ("CORSConfiguration", {"CORSRules": [CORS]}, "NoSuchCORSConfiguration"),
     "public_access_block": (

@@ -188,6 +188,7 @@ ATTEMPTS: tuple[Attempt, ...] = (
     Attempt("CopyObject", "take", "PUT", "/{own}", _COPY),
     Attempt("CopyObject", "take-version", "PUT", "/{own}", _COPY_VERSION),
     Attempt("PutObject", "write", "PUT", _KEY, body="x"),
+    Attempt("PostObject", "write", "POST", "/orders", body="{key}"),
     Attempt("PutObject", "write", "PUT", _KEY, _ABSENT_CONDITION, "x"),
     Attempt("PutObject", "take", "PUT", "/{own}", _DERIVED, "x"),
     Attempt("DeleteObject", "write", "DELETE", _KEY),

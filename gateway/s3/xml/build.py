@@ -385,3 +385,14 @@ def object_attributes(found: docs.Attributes) -> bytes:
     if found.size is not None:
         pieces.append(element("ObjectSize", found.size))
     return document("GetObjectAttributesResponse", *pieces)
+
+
+def posted(location: str, bucket: str, key: str, etag: str) -> bytes:
+    """What a form gets that asked for 201."""
+    return document(
+        "PostResponse",
+        element("Location", location),
+        element("Bucket", bucket),
+        element("Key", key),
+        _etag(etag),
+    )

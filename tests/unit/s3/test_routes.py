@@ -45,6 +45,7 @@ BUILT = {
     "CompleteMultipartUpload",
     "AbortMultipartUpload",
     "ListParts",
+    "PostObject",
     "GetBucketAcl",
     "PutBucketAcl",
     "GetBucketTagging",

@@ -1,0 +1,136 @@
+"""PostObject: a browser's form becomes a version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from urllib.parse import quote, urlencode, urlsplit
+
+from gateway.errors import TooLarge
+from gateway.exchange import Found
+from gateway.model import Chunks, ObjectRef
+from gateway.s3 import heading, heads
+from gateway.s3.address import CONTROL
+from gateway.s3.checksums import Claims, parse_claims
+from gateway.s3.desk import Desk, Request
+from gateway.s3.errors import S3Error
+from gateway.s3.forms import Form, FormDecoder, SizeRange, judge
+from gateway.s3.wire import Answer, Wire
+from gateway.s3.xml import build, parse
+
+FILENAME = "${filename}"
+CREATED = 201
+SEE_OTHER = 303
+_STATUSES: Mapping[str, int] = MappingProxyType({"200": 200, "201": CREATED})
+
+
+async def read_form(wire: Wire, boundary: bytes) -> Form:
+    """The form up to its file, of which not a byte is kept in memory."""
+    decoder = FormDecoder(boundary)
+    chunks = wire.chunks()
+    first = b""
+    async for data in chunks:
+        first = decoder.feed(data)
+        if decoder.in_file:
+            return Form(decoder.fields, decoder.filename, _content(decoder, first, chunks))
+    raise S3Error("MalformedPOSTRequest")
+
+
+async def _content(decoder: FormDecoder, first: bytes, chunks: Chunks) -> Chunks:
+    if first:
+        yield first
+    async for data in chunks:
+        piece = decoder.feed(data)
+        if piece:
+            yield piece
+    decoder.finish()
+
+
+class _File:
+    """The model's Body over a form's file, within the sizes that its policy allows."""
+
+    def __init__(self, content: Chunks, claims: Claims, size: SizeRange, most: int) -> None:
+        self._content = content
+        self._least = size.least
+        self._most = most if size.most is None else min(size.most, most)
+        self.size: int | None = None
+        self.algorithms = claims.algorithms
+        self.claims = claims.values
+        self.checksum = claims.algorithm
+
+    def __aiter__(self) -> Chunks:
+        return self._measured()
+
+    async def _measured(self) -> Chunks:
+        total = 0
+        async for piece in self._content:
+            total += len(piece)
+            if total > self._most:
+                raise TooLarge(limit=self._most)
+            yield piece
+        if total < self._least:
+            raise S3Error("EntityTooSmall")
+
+
+async def post_object(desk: Desk, request: Request) -> Answer:
+    """The form's fields are the headers of a PutObject: those of the request count for nothing."""
+    form = request.form
+    if form is None:
+        text = "Bucket POST must be of the enclosure-type multipart/form-data"
+        raise S3Error("PreconditionFailed", text)
+    fields = dict(form.fields)
+    if not fields.get("key"):
+        raise S3Error("InvalidArgument", "Bucket POST must contain a field named 'key'.")
+    fields["key"] = fields["key"].replace(FILENAME, form.filename)
+    size = judge(fields, request.bucket, request.now)
+    headers = _headers(fields)
+    heads.check("PostObject", headers, writes=True)
+    file = _File(form.content, parse_claims(headers), size, desk.limits.body_bytes_max)
+    draft = replace(heads.draft(headers), lock=heads.lock(headers, request.now))
+    if "tagging" in fields:
+        draft = replace(draft, tags=dict(parse.tag_set(fields["tagging"].encode())))
+    ref = ObjectRef(request.bucket, fields["key"])
+    found = await desk.exchange.objects.put(request.caller, ref, file, draft, heads.expect({}))
+    return _answer(desk, fields, found, file.checksum)
+
+
+_SIGNING = frozenset({"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"})
+
+
+def _headers(fields: Mapping[str, str]) -> dict[str, str]:
+    headers = {
+        name: value.strip()
+        for name, value in fields.items()
+        if name in heads.CONTENT_HEADERS or (name.startswith("x-amz-") and name not in _SIGNING)
+    }
+    if "acl" in fields:
+        headers["x-amz-acl"] = fields["acl"]
+    for name, value in headers.items():
+        if CONTROL.search(value):
+            raise S3Error("InvalidArgument", f"The field {name} holds a control character.")
+    return headers
+
+
+def _answer(desk: Desk, fields: Mapping[str, str], found: Found, checksum: str) -> Answer:
+    ref, etag = found.version.ref, heading.quoted(found.version.etag)
+    headers = heading.written(found, checksum)
+    target = fields.get("success_action_redirect") or fields.get("redirect", "")
+    if _is_url(target):
+        told = urlencode({"bucket": ref.bucket, "key": ref.key, "etag": etag})
+        headers["location"] = f"{target}{'&' if '?' in target else '?'}{told}"
+        return Answer(SEE_OTHER, headers)
+    headers["location"] = f"{desk.base}/{ref.bucket}/{quote(ref.key)}"
+    status = _STATUSES.get(fields.get("success_action_status", ""), 204)
+    if status != CREATED:
+        return Answer(status, headers)
+    document = build.posted(headers["location"], ref.bucket, ref.key, found.version.etag)
+    return heading.document(document, headers, status)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not CONTROL.search(text)
