@@ -7,7 +7,6 @@ from gateway.errors import BadInput, Denied, Locked
 from gateway.exchange.floor import Floor
 from gateway.exchange.objects import Objects
 from gateway.exchange.terms import Found
-from gateway.faults import fault
 from gateway.locks import rule_of
 from gateway.model import Bucket, Caller, ObjectRef
 
@@ -74,12 +73,10 @@ class Locking:
             readers=(caller.party,),
         )
         change = Relock(version.ref, version.id, caller.party, event, retention, hold, bypass)
-        fault("exchange.before-lock")
         try:
             await self._floor.rows.commit(change)
         except Locked as error:
             raise self._floor.refused(caller, version.ref, error, version) from None
-        fault("exchange.after-lock")
         return found
 
 
