@@ -15,8 +15,8 @@ class CrossdockError(Exception):
     """Something went wrong."""
 
     def __init__(self, message: str | None = None, **details: Any) -> None:
-        doc = (type(self).__doc__ or "").strip()
-        super().__init__(message or " ".join(doc.split()))
+        said, _, _ = (type(self).__doc__ or "").partition("Details:")  # those are for the code
+        super().__init__(message or " ".join(said.split()))
         self.details: dict[str, Any] = details
 
     @property
