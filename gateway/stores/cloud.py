@@ -44,6 +44,7 @@ class CloudInbox(Inbox, Protocol):
 
     def names(self, prefix: str) -> AsyncIterator[str]: ...
     async def parcel_of(self, key: str) -> Parcel | None: ...
+    async def end_uploads(self, name: str) -> None: ...
     async def aclose(self) -> None: ...
 
 
@@ -73,7 +74,14 @@ class CloudStore:
         # that a look before is enough to notice a mistake.
         if await exists(self._place, name):
             raise Occupied
-        return await upload(self._place, name, bodies.joined(held, body), self._profile)
+        try:
+            return await upload(self._place, name, bodies.joined(held, body), self._profile)
+        except BaseException:
+            # obstore ends what it began, but not always when it is cancelled in the middle of a
+            # part. What can't be ended now is seen by nobody, and what went wrong matters more.
+            with contextlib.suppress(CrossdockError):
+                await asyncio.shield(self._inbox.end_uploads(name))
+            raise
 
     def read(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None

@@ -143,6 +143,9 @@ class BlobInbox:
                 if key.startswith(prefix):
                     yield key
 
+    async def end_uploads(self, name: str) -> None:
+        """Azure has none: blocks that nothing names are dropped after a week."""
+
     async def aclose(self) -> None:
         """obstore's stores hold nothing that wants closing."""
 

@@ -197,6 +197,13 @@ class S3Inbox:
                 return
             start = {"ContinuationToken": page["NextContinuationToken"]}
 
+    async def end_uploads(self, name: str) -> None:
+        """Ends the uploads that were left open under exactly this name, up to 1,000."""
+        page = await self._call("list_multipart_uploads", Prefix=name)
+        for left in page.get("Uploads", ()):
+            if left["Key"] == name:
+                await self._call("abort_multipart_upload", Key=name, UploadId=left["UploadId"])
+
     async def aclose(self) -> None:
         await self._stack.aclose()
         self._client = None

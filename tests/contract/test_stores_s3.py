@@ -12,10 +12,11 @@ from typing import Any
 import boto3
 import pytest
 
+from gateway.errors import BrokenSource
 from gateway.policy.mesh import StoreSpec
 from gateway.stores.build import build
 from gateway.stores.cloud import CloudStore
-from tests.contract.store_suite import ODD_KEYS, StoreSuite
+from tests.contract.store_suite import KEY, MIB, ODD_KEYS, Opened, StoreSuite, many
 from tests.counterparts import servers
 
 SETTLE_S = 10
@@ -78,6 +79,22 @@ class TestS3Store(StoreSuite):
         kind = InS3(moto, f"b{abs(hash(request.node.nodeid)):x}"[:40])
         yield kind
         assert kind.settled() == [], "an upload was left open"
+
+    def test_a_write_that_fails_ends_every_upload_of_its_key(self, kind: InS3) -> None:
+        async def behaviour(store: Opened) -> None:
+            assert isinstance(store, CloudStore)
+            name = store._name(KEY)
+            kind.client.create_multipart_upload(Bucket=kind.bucket, Key=name)
+            kind.client.create_multipart_upload(Bucket=kind.bucket, Key=f"{name}-another")
+            with pytest.raises(BrokenSource):
+                await store.write(KEY, many(8 * MIB), size=9 * MIB)
+            (left,) = kind.unfinished()
+            assert left["Key"] == f"{name}-another"
+            kind.client.abort_multipart_upload(
+                Bucket=kind.bucket, Key=left["Key"], UploadId=left["UploadId"]
+            )
+
+        self.run(kind, behaviour)
 
 
 def is_a_path(key: str) -> bool:
