@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from gateway.errors import Damaged
 from gateway.model import EMPTY, Extent, ObjectRef
 
-LABEL_BYTES_MAX = 64 * 1024
-"""Bytes of the block before an extent's content: a key (1 KiB), metadata (2 KiB), headers."""
-
 _MAGIC = b"crossdock-extent-1 "
 _LENGTH_DIGITS = 6
 _JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False)

@@ -26,7 +26,6 @@ S_NS = 10**9
 class Collected:
     versions: int = 0
     extents: int = 0
-    orphans: int = 0
 
 
 class Collector:

@@ -28,7 +28,6 @@ from gateway.model import (
     Event,
     Held,
     May,
-    Mode,
     ObjectRef,
     Version,
     Versioning,
@@ -235,10 +234,6 @@ def label_of(bucket: Bucket, version: Version) -> str:
     if bucket.versioning is Versioning.OFF:
         return ""
     return "null" if version.null else version.id
-
-
-def is_own(held: Held) -> bool:
-    return held.grant.mode is Mode.OWN
 
 
 def _narrowed(caller: Caller, verb: str) -> str:

@@ -162,9 +162,8 @@ class Objects:
         finds; a cancelled commit may still happen, so nothing is taken back then."""
         for extent in version.extents:
             if extent.key.endswith(version.id):
-                store = self._floor.store(extent.party, extent.store)
                 try:
-                    await store.delete(extent.key)
+                    await self._floor.store(extent.party, extent.store).delete(extent.key)
                     fault("exchange.discarded")
                 except CrossdockError:
                     return

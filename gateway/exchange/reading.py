@@ -20,7 +20,6 @@ from gateway.model import Chunks, Delivery, DeliveryKind, DeliveryState, Version
 from gateway.stores import Inbox, Store
 
 StoreFor = Callable[[str, str], Store]
-InboxFor = Callable[[str, str], Inbox | None]
 
 
 def from_extents(version: Version, store_for: StoreFor) -> Way:

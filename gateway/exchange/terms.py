@@ -17,7 +17,6 @@ from gateway.model import (
     Lock,
     ObjectRef,
     Version,
-    Versioning,
 )
 
 T = TypeVar("T")
@@ -122,18 +121,6 @@ class Removed:
 
     label: str = ""
     marker: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BucketView:
-    """A bucket as one of its members sees it."""
-
-    bucket: Bucket
-    yours: bool  # whether the party owns it
-
-    @property
-    def versioning(self) -> Versioning:
-        return self.bucket.versioning
 
 
 STATUS_OF = MappingProxyType(

@@ -71,13 +71,6 @@ class Store(Protocol):
 
 
 @runtime_checkable
-class CanServeFile(Protocol):
-    """A store whose objects are local files, so that a door may send them without copying."""
-
-    def path_of(self, key: str) -> str: ...
-
-
-@runtime_checkable
 class CanTidy(Protocol):
     """A store in which a killed process may leave something half written behind."""
 

@@ -39,10 +39,9 @@ class FileStore:
     the way to a thread and back. A folder on a network file system wants `inline=False`."""
 
     def __init__(self, root: str, pool: Executor, *, inline: bool = True) -> None:
-        self._root = os.path.abspath(root)
         self._pool = pool
         self._inline = inline
-        self._disk = Disk(self._root)
+        self._disk = Disk(os.path.abspath(root))
         self._folder = Folder(self._disk)
 
     # --- extents -------------------------------------------------------------------------------
@@ -84,9 +83,6 @@ class FileStore:
 
     async def tidy(self) -> int:
         return await self._hop(self._disk.sweep)
-
-    def path_of(self, key: str) -> str:
-        return os.path.join(self._root, key)
 
     # --- copies under natural keys -------------------------------------------------------------
 

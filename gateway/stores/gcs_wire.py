@@ -32,7 +32,6 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 60
 ANSWER_BYTES_MAX = 4 * 1024 * 1024  # of JSON: a page of a listing at most
 
-PRECONDITION_FAILED = 412
 _WORDS = MappingProxyType(
     {404: MissingFromStore, 408: StoreUnavailable, 429: StoreUnavailable, 412: ChangedInStore}
 )
