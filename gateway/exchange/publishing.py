@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.catalog import Expect, Promise, Write
+from gateway.catalog import Expect, Promise, Retag, Write
 from gateway.errors import CatalogUnavailable, PolicyMoved
 from gateway.exchange.floor import Floor
 from gateway.faults import fault
@@ -15,8 +15,10 @@ from gateway.model import (
     Decision,
     Delivery,
     DeliveryKind,
+    Event,
     Grant,
     Mode,
+    ObjectRef,
     Share,
     Version,
 )
@@ -47,38 +49,58 @@ async def commit_version(
     """
     ref = ready.version.ref
     expect = await floor.judged_on_view(caller, ref, bucket, ready.expect)
-    for _ in range(DECISIONS_MAX):
+
+    def change() -> Write:
         decision = floor.mesh.policy.decide(ready.version.facts, bucket)
-        write = Write(
+        fault("exchange.before-commit")
+        return Write(
             version=ready.version,
             revision=decision.revision,
-            event=floor.event(
-                "write",
-                caller,
-                ref,
-                version=ready.version.id,
-                outcome="stored",
-                recipients={s.party: f"{s.mode.value} {s.rule}" for s in decision.shares},
-                readers=(caller.party, *(s.party for s in decision.shares)),
-            ),
+            event=decided_event(floor, "write", "stored", caller, ready.version, decision),
             grants=grants_of(caller.party, decision),
             promises=promises_of(decision),
             expect=expect,
             upload=ready.upload,
             parts=ready.parts,
         )
-        fault("exchange.before-commit")
+
+    committed = await commit_decided(floor, caller, ref, bucket, change)
+    fault("exchange.after-commit")
+    return committed
+
+
+async def commit_decided(
+    floor: Floor, caller: Caller, ref: ObjectRef, bucket: Bucket, make: Callable[[], Write | Retag]
+) -> Version:
+    """Commits what `make` decides under the policy in force, and decides again where that moved
+    meanwhile; wakes the courier if it was given something to do."""
+    for _ in range(DECISIONS_MAX):
+        change = make()
         try:
-            committed = await floor.rows.commit(write)
+            committed = await floor.rows.commit(change)
         except PolicyMoved:
-            await floor.next_mesh(decision.revision)
+            await floor.next_mesh(change.revision)
             floor.ask_write(caller, ref, bucket)
             continue
-        fault("exchange.after-commit")
-        if write.promises:
+        if change.promises:
             floor.means.nudge()
         return committed
     raise CatalogUnavailable("policy changes too fast to commit under it")
+
+
+def decided_event(
+    floor: Floor, kind: str, outcome: str, caller: Caller, version: Version, decision: Decision
+) -> Event:
+    """A change and what was decided for each recipient; all of them may open their part."""
+    return floor.event(
+        kind,
+        caller,
+        version.ref,
+        version=version.id,
+        outcome=outcome,
+        recipients={s.party: f"{s.mode.value} {s.rule}" for s in decision.shares},
+        readers=(caller.party, *(s.party for s in decision.shares)),
+    )
 
 
 def grants_of(author: str, decision: Decision) -> tuple[Grant, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.catalog import Expect, Unwrite, Write
-from gateway.errors import CatalogUnavailable, Denied, Locked, NoSuchVersion, PolicyMoved
+from gateway.errors import Denied, Locked, NoSuchVersion
 from gateway.exchange.floor import Floor, label_of
 from gateway.exchange.locking import may_bypass
 from gateway.exchange.objects import Objects
-from gateway.exchange.publishing import DECISIONS_MAX, OWN_RULE
+from gateway.exchange.publishing import OWN_RULE, commit_decided
 from gateway.exchange.terms import Draft, Removed
 from gateway.faults import fault
 from gateway.model import (
@@ -59,7 +59,8 @@ class Removals:
             return Removed()
         marker = self._marker(caller, ref, bucket, held)
         expect = await self._floor.judged_on_view(caller, ref, bucket, expect)
-        for _ in range(DECISIONS_MAX):
+
+        def change() -> Write:
             revision = self._floor.mesh.revision
             event = self._floor.event(
                 "marker",
@@ -69,7 +70,8 @@ class Removals:
                 outcome="deleted",
                 readers=(caller.party, *self._recipients(held, bucket)),
             )
-            write = Write(
+            fault("exchange.before-marker")
+            return Write(
                 version=marker,
                 revision=revision,
                 event=event,
@@ -78,17 +80,11 @@ class Removals:
                 shown=bucket.versioning is not Versioning.OFF,
                 expect=expect,
             )
-            try:
-                fault("exchange.before-marker")
-                committed = await self._floor.rows.commit(write)
-            except PolicyMoved:
-                await self._floor.next_mesh(revision)
-                self._floor.ask_write(caller, ref, bucket)
-                continue
-            fault("exchange.after-marker")
-            label = label_of(bucket, committed)
-            return Removed(label, marker=bool(label))
-        raise CatalogUnavailable("policy changes too fast to commit under it")
+
+        committed = await commit_decided(self._floor, caller, ref, bucket, change)
+        fault("exchange.after-marker")
+        label = label_of(bucket, committed)
+        return Removed(label, marker=bool(label))
 
     async def _unwrite(
         self,

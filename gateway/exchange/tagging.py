@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.catalog import Retag
-from gateway.errors import CatalogUnavailable, Denied, PolicyMoved
+from gateway.errors import Denied
 from gateway.exchange.drafts import check_tags
 from gateway.exchange.floor import Floor
 from gateway.exchange.objects import Objects
-from gateway.exchange.publishing import DECISIONS_MAX, grants_of, retag_promises
+from gateway.exchange.publishing import (
+    commit_decided,
+    decided_event,
+    grants_of,
+    retag_promises,
+)
 from gateway.exchange.terms import Draft, Found
 from gateway.faults import fault
 from gateway.model import Caller, ObjectRef
@@ -32,37 +37,22 @@ class Tagging:
             text = "only the author of a version can change its tags"
             raise self._floor.refused(caller, ref, Denied(text), held.version)
         made = await self._floor.rows.deliveries_of(held.version.number)
-        for _ in range(DECISIONS_MAX):
+
+        def change() -> Retag:
             facts = replace(held.version, tags=tags.tags).facts
             decision = self._floor.mesh.policy.decide(facts, bucket)
-            event = self._floor.event(
-                "tags",
-                caller,
-                ref,
-                version=held.version.id,
-                outcome="tagged",
-                recipients={s.party: f"{s.mode.value} {s.rule}" for s in decision.shares},
-                readers=(caller.party, *(s.party for s in decision.shares)),
-            )
-            change = Retag(
+            fault("exchange.before-tags")
+            return Retag(
                 ref,
                 held.version.id,
                 caller.party,
                 tags.tags,
                 decision.revision,
-                event,
+                decided_event(self._floor, "tags", "tagged", caller, held.version, decision),
                 grants_of(caller.party, decision),
                 retag_promises(decision, made),
             )
-            try:
-                fault("exchange.before-tags")
-                committed = await self._floor.rows.commit(change)
-            except PolicyMoved:
-                await self._floor.next_mesh(decision.revision)
-                self._floor.ask_write(caller, ref, bucket)
-                continue
-            fault("exchange.after-tags")
-            if change.promises:
-                self._floor.means.nudge()
-            return await self._objects.found(caller, bucket, replace(held, version=committed))
-        raise CatalogUnavailable("policy changes too fast to commit under it")
+
+        committed = await commit_decided(self._floor, caller, ref, bucket, change)
+        fault("exchange.after-tags")
+        return await self._objects.found(caller, bucket, replace(held, version=committed))
