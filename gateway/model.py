@@ -218,7 +218,8 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One recipient's part of a decision. `target` is the key of the copy in `store`, for COPY.
+    """One recipient's part of a decision. `target` is the key of the copy in `store`: for COPY it
+    is promised at once, for COPY_ON_READ by the recipient's first read.
 
     `accept` is the recipient's own rule that admitted it (None for OWN).
     """
@@ -229,6 +230,11 @@ class Share:
     accept: Rule | None = None
     store: str = ""
     target: str = ""
+
+    @property
+    def copied(self) -> bool:
+        """Whether the copy is promised without a read."""
+        return self.mode is Mode.COPY and bool(self.target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from gateway.catalog.rows import (
     version_of,
     version_rest,
 )
-from gateway.catalog.values import Change, Expect, Relock, Retag, Unwrite, Write
+from gateway.catalog.values import Change, Expect, FirstRead, Relock, Retag, Unwrite, Write
 from gateway.catalog.writer import Transaction
 from gateway.errors import (
     InvalidPart,
@@ -40,7 +40,9 @@ def commit(tx: Transaction, change: Change) -> Version:
         return write(tx, change)
     if isinstance(change, Unwrite):
         return unwrite(tx, change)
-    return retag(tx, change) if isinstance(change, Retag) else relock(tx, change)
+    if isinstance(change, Retag):
+        return retag(tx, change)
+    return relock(tx, change) if isinstance(change, Relock) else first_read(tx, change)
 
 
 # --- a new version -----------------------------------------------------------------------------
@@ -70,7 +72,7 @@ def write(tx: Transaction, change: Write) -> Version:
     if change.upload:
         references.release_upload(tx, change.upload, version.id)
     if change.promises:
-        promises.promise_version(tx, version, change.promises)
+        promises.promise_version(tx, version, change.promises, number)
     tx.record(_told_to(change.event, (g.party for g in grants[len(change.grants) :])), number)
     return version
 
@@ -180,6 +182,21 @@ def relock(tx: Transaction, change: Relock) -> Version:
     tx.run("UPDATE versions SET lock = ? WHERE number = ?", (lock_text(lock), version.number))
     tx.record(_told_to(change.event, (holder.party for holder in held)), number)
     return replace(version, lock=lock)
+
+
+def first_read(tx: Transaction, change: FirstRead) -> Version:
+    check_revision(tx, change.revision)
+    row = tx.one(BY_ID, (change.version,))
+    version = version_of(row) if row else None
+    party = change.promise.party
+    if version is None or version.ref != change.ref:
+        raise NoSuchVersion
+    if all(holder.party != party for holder in views.holders(tx, version.number)):
+        raise NoSuchVersion
+    number = tx.number()
+    if promises.promise_once(tx, version, change.promise, number):
+        tx.record(change.event, number)
+    return version
 
 
 def _of_author(

@@ -13,6 +13,7 @@ PENDING = STATE_NUMBERS[DeliveryState.PENDING]
 PARKED = STATE_NUMBERS[DeliveryState.PARKED]
 DONE = STATE_NUMBERS[DeliveryState.DONE]
 SUPERSEDED = STATE_NUMBERS[DeliveryState.SUPERSEDED]
+WITHDRAWN = STATE_NUMBERS[DeliveryState.WITHDRAWN]
 CANCELLED = STATE_NUMBERS[DeliveryState.CANCELLED]
 
 COPY = DeliveryKind.COPY.value
@@ -32,6 +33,9 @@ PROMOTE = """
 UPDATE deliveries SET head = 1 WHERE id = (
   SELECT id FROM deliveries INDEXED BY deliveries_at_target
   WHERE party = ? AND store = ? AND target = ? AND live = 1 AND state < 2 ORDER BY id LIMIT 1)"""
+PROMISED = """
+SELECT 1 FROM deliveries
+WHERE number = ? AND party = ? AND kind = 'copy' AND state <> ? LIMIT 1"""
 UNSENT = """
 SELECT id, party, store, target FROM deliveries
 WHERE number = ? AND (state = 1 OR (state = 0 AND lease <= ?))"""
@@ -40,9 +44,12 @@ SELECT party, store, target, rule FROM deliveries
 WHERE number = ? AND kind = 'copy' AND (state = 2 AND replaced = 0 OR state = 0 AND lease > ?)"""
 
 
-def promise_version(tx: Transaction, version: Version, made: Iterable[Promise]) -> None:
-    """Promises a new version; older ones of the same object ref that wait unsent for the same
-    target key, or are parked, end as superseded."""
+def promise_version(
+    tx: Transaction, version: Version, made: Iterable[Promise], number: int
+) -> None:
+    """Promises a version that is newer than whatever its target keys hold; older ones of the same
+    object ref that wait there unsent, or are parked, end as superseded. `number` is the commit's
+    that promises it."""
     now = tx.clock()
     for promise in made:
         place = (promise.party, promise.store, promise.target)
@@ -55,9 +62,27 @@ def promise_version(tx: Transaction, version: Version, made: Iterable[Promise]) 
                 tx.run(END, (SUPERSEDED, id_))
             else:
                 waits = True
-        _insert(tx, version, promise, version.number, not waits)
+        _insert(tx, version, promise, number, not waits)
         if waits:
             tx.run(PROMOTE, place)
+
+
+def promise_once(tx: Transaction, version: Version, promise: Promise, number: int) -> bool:
+    """Promises a copy of a version that need not be the newest of its key; False where its party
+    was promised one before. A withdrawn promise counts for nothing: policy gives it again."""
+    if tx.one(PROMISED, (version.number, promise.party, WITHDRAWN)):
+        return False
+    place = (promise.party, promise.store, promise.target)
+    ahead = any(
+        about > version.number and (bucket, key) == (version.ref.bucket, version.ref.key)
+        for _, about, _, _, _, bucket, key, _ in tx.all(AT_TARGET, place)
+    )
+    if not ahead:
+        promise_version(tx, version, [promise], number)
+        return True
+    _insert(tx, version, promise, number, head=False)
+    tx.run(END, (SUPERSEDED, tx.all("SELECT last_insert_rowid()")[0][0]))
+    return True
 
 
 def promise_tags(tx: Transaction, version: Version, change: Retag, number: int) -> None:

@@ -125,7 +125,21 @@ class Relock:
     bypass: bool = False
 
 
-Change = Write | Unwrite | Retag | Relock
+@dataclass(frozen=True, slots=True)
+class FirstRead:
+    """A read of a version that is shared copy-on-read: promises the reader's party its copy, once
+    per party and version. Changes nothing where one was promised before; where a newer version of
+    the object has the target key, or is on its way there, the promise is made and superseded at
+    once. NoSuchVersion if the party holds no open grant on it; PolicyMoved as in Write."""
+
+    ref: ObjectRef
+    version: str
+    revision: str
+    promise: Promise
+    event: Event
+
+
+Change = Write | Unwrite | Retag | Relock | FirstRead
 
 
 # --- reading -------------------------------------------------------------------------------------

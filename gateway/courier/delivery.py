@@ -94,7 +94,7 @@ def promised(delivery: Delivery, share: Share | None) -> bool:
     """Whether this promise would be made today: a copy, to the same store and key."""
     return (
         share is not None
-        and share.mode is Mode.COPY
+        and share.mode in (Mode.COPY, Mode.COPY_ON_READ)
         and (share.store, share.target) == (delivery.store, delivery.target)
     )
 

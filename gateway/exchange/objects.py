@@ -17,6 +17,7 @@ from gateway.errors import (
 from gateway.exchange.drafts import check_draft, check_tags
 from gateway.exchange.floor import Floor, label_of
 from gateway.exchange.intake import Relayed, Taken, take
+from gateway.exchange.on_read import promise_copy
 from gateway.exchange.publishing import (
     OWN_RULE,
     Publication,
@@ -232,11 +233,12 @@ class Objects:
         as_of: int | None = None,
         kind: str = "read",
     ) -> Reading:
-        """As `look`, with the way to the bytes."""
+        """As `look`, with the way to the bytes. A first read may promise the reader a copy."""
         bucket = await self._floor.readable(caller, ref)
         held = await self.visible(caller, ref, bucket, version, as_of)
         self._floor.served(kind, caller, held)
         deliveries = await self._deliveries(caller, held)
+        deliveries = await promise_copy(self._floor, caller, bucket, held, deliveries)
         return Reading(
             self._shown_to(caller, bucket, held, deliveries),
             self._way(caller, held.version, deliveries),
@@ -264,7 +266,7 @@ class Objects:
     async def _deliveries(self, caller: Caller, held: Held) -> tuple[Delivery, ...]:
         """Asked only where there may be any, to keep a plain read at one look-up."""
         author = held.version.author == caller.party
-        if author or held.grant.mode in (Mode.COPY, Mode.OWN):
+        if author or held.grant.mode is not Mode.SHARE:
             return tuple(await self._floor.rows.deliveries_of(held.version.number))
         return ()
 

@@ -113,10 +113,10 @@ def _grant(share: Share, revision: str) -> Grant:
 
 
 def promises_of(decision: Decision) -> tuple[Promise, ...]:
-    return tuple(_promise(s) for s in decision.shares if s.target)
+    return tuple(promise_of(s) for s in decision.shares if s.copied)
 
 
-def _promise(share: Share, kind: DeliveryKind = DeliveryKind.COPY) -> Promise:
+def promise_of(share: Share, kind: DeliveryKind = DeliveryKind.COPY) -> Promise:
     return Promise(share.party, share.store, share.target, str(share.rule), kind)
 
 
@@ -124,10 +124,10 @@ def retag_promises(decision: Decision, made: Sequence[Delivery]) -> tuple[Promis
     """New tags travel to the copies that were made; copies that the new tags call for are made."""
     places = {(d.party, d.store, d.target) for d in made if d.kind is DeliveryKind.COPY}
     return tuple(
-        _promise(
+        promise_of(
             s,
             DeliveryKind.TAGS if (s.party, s.store, s.target) in places else DeliveryKind.COPY,
         )
         for s in decision.shares
-        if s.target
+        if s.copied
     )

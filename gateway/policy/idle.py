@@ -20,8 +20,6 @@ IDLE = MappingProxyType(
 )
 """(section, field, value): what happens instead, for now."""
 
-COPY_ON_READ = "copy-on-read"
-
 
 def idle(files: Iterable[PartyRules]) -> Iterator[Problem]:
     """A warning at every value that has no effect in this version."""
@@ -39,6 +37,3 @@ def _idle_in(section: str, entry: object) -> Iterator[tuple[tuple[str, ...], str
             yield (field,), text
     if getattr(entry, "deadline", 0):
         yield ("deadline",), "late copies raise no event; `crossdock deliveries` shows them"
-    for party, mode in getattr(entry, "to", {}).items():
-        if mode == COPY_ON_READ:
-            yield ("to", party), "copy-on-read reads as share"

@@ -226,8 +226,6 @@ class Policy:
                 target, chosen = key, accept
         if chosen is None:
             return Share(party, Mode.SHARE, send.rule, _first(accepts).rule)
-        if mode is Mode.COPY_ON_READ:  # its target is chosen when the first read asks for a copy
-            return Share(party, mode, send.rule, chosen.rule)
         return Share(party, mode, send.rule, chosen.rule, store, target)
 
     # --- reading -------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 from gateway.catalog import Catalog
 from gateway.catalog.sqlite import SqliteCatalog
 from tests.contract.catalog_audit import AuditSuite
+from tests.contract.catalog_first_reads import FirstReadSuite
 from tests.contract.catalog_kit import R1, Bench, Clock, Story, Tell
 from tests.contract.catalog_ledger import LedgerSuite
 from tests.contract.catalog_listing import ListingSuite
@@ -40,5 +41,13 @@ def tell(tmp_path: Path) -> Tell:
     return run
 
 
-class TestSqlite(LedgerSuite, ListingSuite, LockSuite, OutboxSuite, StorageSuite, AuditSuite):
+class TestSqlite(
+    LedgerSuite,
+    ListingSuite,
+    LockSuite,
+    OutboxSuite,
+    FirstReadSuite,
+    StorageSuite,
+    AuditSuite,
+):
     pass

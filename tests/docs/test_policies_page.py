@@ -106,6 +106,8 @@ def bucket_of(mesh: Mesh, name: str, author: str) -> Bucket:
 def said(share: Share | None) -> str:
     if share is None:
         return "nothing"
+    if share.mode is Mode.COPY_ON_READ and share.target:
+        return f"copy-on-read at `{share.target}`"
     return f"copy at `{share.target}`" if share.mode is Mode.COPY else share.mode.value
 
 

@@ -26,7 +26,6 @@ ACCEPTS = 'party: globex\naccepts:\n  - {from: [acme], bucket: orders, into: "in
         ("acme.yaml", SENDS + ", ack: all}", "a write is acknowledged before"),
         ("acme.yaml", SENDS + ", deletes: follow}", "copies stay"),
         ("acme.yaml", SENDS + ", deadline: 15m}", "late copies raise no event"),
-        ("acme.yaml", SENDS.replace("copy", "copy-on-read") + "}", "reads as share"),
         ("globex.yaml", ACCEPTS + ", deletes: follow}", "copies stay"),
         ("globex.yaml", ACCEPTS + ", recall: yes}", "can't be recalled"),
         ("globex.yaml", ACCEPTS + ", consume: true}", "can't be consumed"),

@@ -1,0 +1,58 @@
+"""Copy-on-read: a recipient's first read of a version promises it a copy of its own."""
+
+from __future__ import annotations
+
+from gateway.catalog import FirstRead
+from gateway.errors import PolicyMoved
+from gateway.exchange.floor import Floor
+from gateway.exchange.publishing import promise_of
+from gateway.model import Bucket, Caller, Delivery, DeliveryKind, DeliveryState, Held, Mode, Share
+
+
+async def promise_copy(
+    floor: Floor, caller: Caller, bucket: Bucket, held: Held, made: tuple[Delivery, ...]
+) -> tuple[Delivery, ...]:
+    """The deliveries of a version that is about to be read, with the copy that this read promises.
+
+    Once per party and version, however many read at once: the catalog judges it. If policy moves
+    under it nothing is promised: the read that sees the new policy asks again.
+    """
+    if held.grant.mode is not Mode.COPY_ON_READ or _promised(made, caller.party):
+        return made
+    share = _share(floor, caller.party, held, bucket)
+    if share is None or share.mode is not Mode.COPY_ON_READ or not share.target:
+        return made
+    version = held.version
+    event = floor.event(
+        "promise",
+        caller,
+        version.ref,
+        version=version.id,
+        outcome="promised",
+        rule=str(share.rule),
+        recipients={caller.party: "copy-on-read"},
+        readers=(caller.party, version.author),
+        detail={"author": version.author},
+    )
+    change = FirstRead(version.ref, version.id, floor.mesh.revision, promise_of(share), event)
+    try:
+        await floor.rows.commit(change)
+    except PolicyMoved:
+        return made
+    floor.means.nudge()
+    return tuple(await floor.rows.deliveries_of(version.number))
+
+
+def _promised(made: tuple[Delivery, ...], party: str) -> bool:
+    """What was withdrawn counts for nothing: policy gives it again."""
+    return any(
+        delivery.party == party
+        and delivery.kind is DeliveryKind.COPY
+        and delivery.state is not DeliveryState.WITHDRAWN
+        for delivery in made
+    )
+
+
+def _share(floor: Floor, party: str, held: Held, bucket: Bucket) -> Share | None:
+    shares = floor.mesh.policy.decide(held.version.facts, bucket).shares
+    return next((share for share in shares if share.party == party), None)
