@@ -10,9 +10,13 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Protocol
 
+from gateway.decisions import Decision as Decision
+from gateway.decisions import Mode as Mode
+from gateway.decisions import Reason as Reason
+from gateway.decisions import Rule as Rule
+from gateway.decisions import Share as Share
 from gateway.events import EMPTY as EMPTY
 from gateway.events import Event as Event
 from gateway.events import ReadBatch as ReadBatch
@@ -31,22 +35,6 @@ RESERVED_PREFIX = ".crossdock/"
 
 Chunks = AsyncIterator[bytes]
 """A stream of bytes in pieces of any size; closing it early is allowed (aclose)."""
-
-
-class Mode(enum.Enum):
-    """How a party holds a version, weakest first."""
-
-    SHARE = "share"
-    COPY_ON_READ = "copy-on-read"
-    COPY = "copy"
-    OWN = "own"  # its author, and its co-authors
-
-    @property
-    def strength(self) -> int:
-        return _STRENGTH[self]
-
-
-_STRENGTH = MappingProxyType({Mode.SHARE: 0, Mode.COPY_ON_READ: 1, Mode.COPY: 2, Mode.OWN: 3})
 
 
 class May(enum.Enum):
@@ -189,60 +177,6 @@ class Facts:
     tags: Mapping[str, str] = EMPTY
     at: int = 0
     version: str = ""
-
-
-# --- policy's answers --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Which line of which file decided; `owner` is the party whose file it is, or "" (topology)."""
-
-    id: str
-    file: str
-    line: int
-    owner: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} ({self.id})"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Policy's answer to a yes-or-no question; `text` is fit for the party that asked."""
-
-    allowed: bool
-    text: str
-    rule: Rule | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One recipient's part of a decision. `target` is the key of the copy in `store`: for COPY it
-    is promised at once, for COPY_ON_READ by the recipient's first read.
-
-    `accept` is the recipient's own rule that admitted it (None for OWN).
-    """
-
-    party: str
-    mode: Mode
-    rule: Rule
-    accept: Rule | None = None
-    store: str = ""
-    target: str = ""
-
-    @property
-    def copied(self) -> bool:
-        """Whether the copy is promised without a read."""
-        return self.mode is Mode.COPY and bool(self.target)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Policy's whole answer for one version, under one revision; the author is not in `shares`."""
-
-    revision: str
-    shares: tuple[Share, ...] = ()
 
 
 # --- what the catalog remembers ----------------------------------------------------------------

@@ -20,6 +20,7 @@ FUNCTION_LINES_MAX = 50
 LAYERS = (
     ("gateway.model", 0),
     ("gateway.errors", 0),
+    ("gateway.decisions", 0),
     ("gateway.events", 0),
     ("gateway.faults", 0),
     ("gateway.locks", 0),
