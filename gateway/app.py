@@ -157,6 +157,7 @@ class House:
             nudge=self.courier.nudge,
             offload=self._offload,
             part_bytes_min=self.config.limits.part,
+            wait_s=self.config.limits.wait,
         )
 
     def _observe_refusals(self, event: Event) -> None:

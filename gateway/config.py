@@ -148,6 +148,7 @@ class LimitsEntry(Entry):
     )
     stall: Duration = Field(default=60, description="Time for which a body may give no byte.")
     idle: Duration = Field(default=630, description="Time between two requests of a connection.")
+    wait: Duration = Field(default=50, description="Time that a write waits for its copies.")
     stop: Duration = Field(default=30, description="Time that running requests get when it stops.")
 
 

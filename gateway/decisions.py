@@ -59,6 +59,7 @@ class Share:
     accept: Rule | None = None
     store: str = ""
     target: str = ""
+    ack: bool = False  # whether the write is acknowledged only once this copy is verified
 
     @property
     def copied(self) -> bool:

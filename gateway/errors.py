@@ -87,6 +87,11 @@ class Conflict(CrossdockError):
     """A conflicting operation happened at the same time. Please try again."""
 
 
+# Details: version_id (as the S3 API shows it), etag, missing (party -> S3's replication status).
+class NotDelivered(CrossdockError):
+    """The object is stored, and not every copy that was waited for is verified."""
+
+
 class BucketNotEmpty(CrossdockError):
     """The bucket you tried to delete is not empty."""
 

@@ -33,6 +33,7 @@ from gateway.catalog import Claim
 from gateway.catalog.sqlite import SqliteCatalog
 from gateway.courier.courier import Courier
 from gateway.exchange import Exchange, Means
+from gateway.exchange.floor import WAIT_S
 from gateway.exchange.reading import from_extents
 from gateway.identity import Credential, Secret
 from gateway.model import PART_BYTES_MIN, Chunks, Event, Share, Version
@@ -116,6 +117,7 @@ class Gateway:
         limits: Limits = Limits(),  # noqa: B008
         tls: ssl.SSLContext | None = None,
         part_bytes_min: int = PART_BYTES_MIN,
+        wait_s: float = WAIT_S,
         clock: Callable[[], int] = time.time_ns,
         **door: Any,
     ) -> None:
@@ -135,6 +137,7 @@ class Gateway:
         self._limits = limits
         self._door = door
         self._part_bytes_min = part_bytes_min
+        self._wait_s = wait_s
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gateway")
         self._pool = ThreadPoolExecutor(8, "store")
@@ -222,6 +225,7 @@ class Gateway:
             nudge=self.courier.nudge,
             offload=lambda work: self._loop.run_in_executor(None, work),
             part_bytes_min=self._part_bytes_min,
+            wait_s=self._wait_s,
         )
 
     def _lookup(self, access_key: str) -> Credential | None:

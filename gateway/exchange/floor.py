@@ -38,6 +38,9 @@ from gateway.stores import Store
 POLICY_WAIT_S = 5.0
 """How long a commit waits for the mesh to follow the revision that the catalog holds."""
 
+WAIT_S = 50.0
+"""How long a write waits for its copies: less than the minute after which S3 clients give up."""
+
 READERS = frozenset({May.READ, May.BOTH})
 WRITERS = frozenset({May.WRITE, May.BOTH})
 
@@ -61,6 +64,7 @@ class Means:
     nudge: Callable[[], None]
     offload: Offload[None]
     part_bytes_min: int = PART_BYTES_MIN
+    wait_s: float = WAIT_S
 
 
 class Floor:

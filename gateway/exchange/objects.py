@@ -25,6 +25,7 @@ from gateway.exchange.publishing import (
 )
 from gateway.exchange.reading import first_that_works, from_copy, from_extents, usable_copy
 from gateway.exchange.terms import CopySource, Draft, Found, Reading, Way
+from gateway.exchange.waiting import awaited, delivered
 from gateway.extents import Label
 from gateway.faults import fault
 from gateway.locks import rule_of
@@ -57,9 +58,17 @@ class Objects:
     # --- writing -------------------------------------------------------------------------------
 
     async def put(
-        self, caller: Caller, ref: ObjectRef, body: Body, draft: Draft, expect: Expect
+        self,
+        caller: Caller,
+        ref: ObjectRef,
+        body: Body,
+        draft: Draft,
+        expect: Expect,
+        *,
+        wait: bool = False,
     ) -> Found:
-        """Writes a new version. When this returns, nothing of it can be lost.
+        """Writes a new version. When this returns, nothing of it can be lost. `wait` for every
+        copy to be verified first; NotDelivered is then raised once the version is stored.
 
         Raises Denied and NoSuchBucket before a byte of the body is read; then whatever the body
         raises, BadDigest, IncompleteBody, PreconditionFailed, StoreUnavailable, StoreFull: after
@@ -78,7 +87,7 @@ class Objects:
             checksum_type="FULL_OBJECT",
             extents=(taken.extent,),
         )
-        return await self.publish(caller, bucket, Publication(whole, expect))
+        return await self.publish(caller, bucket, Publication(whole, expect, wait=wait))
 
     async def copy(
         self,
@@ -90,6 +99,7 @@ class Objects:
         tags: Draft | None = None,
         lock: Lock | None = None,
         expect: Expect = Expect(),  # noqa: B008 - an immutable value
+        wait: bool = False,
     ) -> Found:
         """A new version with the bytes of another one. `draft` replaces its headers and metadata,
         `tags` its tags; None keeps them. A lock is never copied: `lock` is the new one's.
@@ -118,7 +128,7 @@ class Objects:
             whole = _same_bytes(version, old)
         else:
             whole = await self._moved(caller, version, reading)
-        return await self.publish(caller, bucket, Publication(whole, expect))
+        return await self.publish(caller, bucket, Publication(whole, expect, wait=wait))
 
     async def _source(self, caller: Caller, source: CopySource) -> Reading:
         """A read of the source by the caller, judged before a byte moves."""
@@ -150,12 +160,14 @@ class Objects:
 
     async def publish(self, caller: Caller, bucket: Bucket, ready: Publication) -> Found:
         try:
-            committed = await commit_version(self._floor, caller, bucket, ready)
+            committed, decision = await commit_version(self._floor, caller, bucket, ready)
         except CatalogUnavailable:
             raise  # the commit may have happened: if not, the collector finds the extent
         except CrossdockError:
             await self._discard(ready.version)
             raise
+        label = label_of(bucket, committed)
+        await delivered(self._floor, committed, label, awaited(decision, every=ready.wait))
         return await self.found(caller, bucket, _own(committed, self._floor.mesh.revision))
 
     async def _discard(self, version: Version) -> None:

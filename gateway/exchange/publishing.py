@@ -37,20 +37,24 @@ class Publication:
     expect: Expect = field(default_factory=Expect)
     upload: str = ""
     parts: tuple[tuple[int, str], ...] = ()
+    wait: bool = False  # for every copy, before it is acknowledged
 
 
 async def commit_version(
     floor: Floor, caller: Caller, bucket: Bucket, ready: Publication
-) -> Version:
-    """Commits the version with its grants, promises and record; returns it as committed.
+) -> tuple[Version, Decision]:
+    """Commits the version with its grants, promises and record; returns it as committed, and what
+    was decided.
 
     Raises PreconditionFailed and the like from the commit, Denied if an edit of the policy has
     taken the right to write away meanwhile.
     """
     ref = ready.version.ref
     expect = await floor.judged_on_view(caller, ref, bucket, ready.expect)
+    decision = Decision("")
 
     def change() -> Write:
+        nonlocal decision
         decision = floor.mesh.policy.decide(ready.version.facts, bucket)
         fault("exchange.before-commit")
         return Write(
@@ -66,7 +70,7 @@ async def commit_version(
 
     committed = await commit_decided(floor, caller, ref, bucket, change)
     fault("exchange.after-commit")
-    return committed
+    return committed, decision
 
 
 async def commit_decided(

@@ -28,6 +28,7 @@ from gateway.exchange.intake import DEFAULT_CHECKSUM, Relayed, Taken, take
 from gateway.exchange.objects import Objects, extent_key
 from gateway.exchange.publishing import Publication
 from gateway.exchange.terms import Completion, CopySource, Draft, Found, PartClaim, Reading
+from gateway.exchange.waiting import delivered
 from gateway.extents import Label, slices
 from gateway.faults import fault
 from gateway.model import (
@@ -120,7 +121,14 @@ class Uploads:
         return await self._keep(found, part), reading
 
     async def complete(
-        self, caller: Caller, ref: ObjectRef, upload: str, claim: Completion, expect: Expect
+        self,
+        caller: Caller,
+        ref: ObjectRef,
+        upload: str,
+        claim: Completion,
+        expect: Expect,
+        *,
+        wait: bool = False,
     ) -> Found:
         """Makes the parts one version. A repeated call gives the version that the first made.
 
@@ -130,13 +138,13 @@ class Uploads:
         bucket = await self._floor.writable(caller, ref)
         found = await self._mine(caller, ref, upload)
         if found.version:
-            return await self._completed(caller, found)
+            return await self._completed(caller, found, wait=wait)
         parts = await self._chosen(found, claim.parts)
         version = _assembled(
             self._objects.new_version(caller, ref, bucket, _draft(found)), found, parts, claim
         )
         listed = tuple((part.number, part.etag) for part in parts)
-        ready = Publication(version, expect, upload, listed)
+        ready = Publication(version, expect, upload, listed, wait)
         return await self._objects.publish(caller, bucket, ready)
 
     async def abort(self, caller: Caller, ref: ObjectRef, upload: str) -> None:
@@ -191,11 +199,15 @@ class Uploads:
         fault("exchange.after-part")
         return part
 
-    async def _completed(self, caller: Caller, upload: Upload) -> Found:
+    async def _completed(self, caller: Caller, upload: Upload, *, wait: bool) -> Found:
         try:
-            return await self._objects.look(caller, upload.ref, version=upload.version)
+            found = await self._objects.look(caller, upload.ref, version=upload.version)
         except NoSuchKey:
             raise NoSuchUpload(upload=upload.id) from None
+        if wait:
+            promised = frozenset(delivery.party for delivery in found.deliveries)
+            await delivered(self._floor, found.version, found.label, promised)
+        return found
 
     async def _chosen(self, upload: Upload, claims: Sequence[PartClaim]) -> list[Part]:
         if not claims:

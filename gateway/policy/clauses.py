@@ -100,7 +100,7 @@ class Send(Clause):
     to: Mapping[str, Mode]
     since: int
     deletes: str = "keep"
-    ack: str = "home"
+    ack: bool = False  # waits for the copies
     deadline: int = 0  # seconds; 0: none
     everyone: int = field(init=False, repr=False)
     named: Mapping[str, int] = field(init=False, repr=False)

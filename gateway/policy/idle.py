@@ -11,7 +11,6 @@ from gateway.policy.party import PartyRules
 
 IDLE = MappingProxyType(
     {
-        ("sends", "ack", "all"): "a write is acknowledged before its copies are made",
         ("sends", "deletes", "follow"): "copies stay when a file is deleted",
         ("accepts", "deletes", "follow"): "copies stay when a file is deleted",
         ("accepts", "recall", True): "copies can't be recalled",

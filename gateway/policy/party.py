@@ -23,6 +23,9 @@ from gateway.policy.schema import (
 )
 from gateway.policy.topology import Topology
 
+NO_DEADLINE = 10**12 - 1
+"""Seconds: longer than any deadline."""
+
 AnyEntry = SendEntry | ForbidEntry | AcceptEntry
 
 
@@ -245,7 +248,7 @@ class _Compiler:
     def send(self, i: int, entry: SendEntry) -> Send:
         return Send(
             rule=self._rule("sends", i, entry),
-            rank=entry.model_dump_json(),
+            rank=_send_rank(entry),
             bucket=entry.bucket,
             keys=tuple(map(compiled, entry.keys)),
             excepts=tuple(map(compiled, entry.excepts)),
@@ -253,7 +256,7 @@ class _Compiler:
             to={party: Mode(mode) for party, mode in entry.to.items()},
             since=entry.since,
             deletes=entry.deletes,
-            ack=entry.ack,
+            ack=entry.ack == "all",
             deadline=entry.deadline,
         )
 
@@ -283,6 +286,13 @@ class _Compiler:
             recall=entry.recall,
             consume=entry.consume,
         )
+
+
+def _send_rank(entry: SendEntry) -> str:
+    """Among rules that are equally strong, the one that asks for more decides: `ack: all` before
+    `home`, then the shorter deadline, then `deletes: follow`; then what they say, as text."""
+    asks = (entry.ack != "all", entry.deadline or NO_DEADLINE, entry.deletes != "follow")
+    return f"{asks[0]:d} {asks[1]:012d} {asks[2]:d} {entry.model_dump_json()}"
 
 
 def _when(entry: WhenEntry) -> When:

@@ -226,7 +226,8 @@ class Policy:
                 target, chosen = key, accept
         if chosen is None:
             return Share(party, Mode.SHARE, send.rule, _first(accepts).rule)
-        return Share(party, mode, send.rule, chosen.rule, store, target)
+        ack = send.ack and mode is Mode.COPY
+        return Share(party, mode, send.rule, chosen.rule, store, target, ack)
 
     # --- reading -------------------------------------------------------------------------------
 

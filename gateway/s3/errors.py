@@ -31,6 +31,10 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
             409,
             "A conflicting operation happened during this request. Please try again.",
         ),
+        "DeliveryIncomplete": (
+            409,
+            "The object is stored. Not every copy that was waited for is verified yet.",
+        ),
         "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size."),
         "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size."),
         "ExpiredToken": (400, "The provided token has expired."),
@@ -182,6 +186,7 @@ DOMAIN: Mapping[type[errors.CrossdockError], str] = MappingProxyType(
         errors.PreconditionFailed: "PreconditionFailed",
         errors.NotModified: "NotModified",
         errors.Conflict: "ConditionalRequestConflict",
+        errors.NotDelivered: "DeliveryIncomplete",
         errors.BucketNotEmpty: "BucketNotEmpty",
         errors.BucketExists: "BucketAlreadyExists",
         errors.BucketAlreadyYours: "BucketAlreadyOwnedByYou",
@@ -302,6 +307,16 @@ def _not_modified(details: Mapping[str, Any]) -> Extras:
     return EMPTY, headers
 
 
+def _not_delivered(details: Mapping[str, Any]) -> Extras:
+    """Which version is stored and whose copy is missing: its author alone gets this answer."""
+    missing = details["missing"]
+    headers = {f"x-crossdock-delivery-{party}": status for party, status in missing.items()}
+    headers["etag"] = f'"{details["etag"]}"'
+    if details["version_id"]:
+        headers["x-amz-version-id"] = str(details["version_id"])
+    return {"MissingCopies": ", ".join(sorted(missing))}, headers
+
+
 _EXTRAS: Mapping[type[errors.CrossdockError], Callable[[Mapping[str, Any]], Extras]] = (
     MappingProxyType(
         {
@@ -310,6 +325,7 @@ _EXTRAS: Mapping[type[errors.CrossdockError], Callable[[Mapping[str, Any]], Extr
             errors.KeyIsDeleted: _marker,
             errors.VersionIsMarker: _named_marker,
             errors.NotModified: _not_modified,
+            errors.NotDelivered: _not_delivered,
         }
     )
 )

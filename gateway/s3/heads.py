@@ -34,6 +34,8 @@ LOCK_MODE = "x-amz-object-lock-mode"
 LOCK_UNTIL = "x-amz-object-lock-retain-until-date"
 LOCK_HOLD = "x-amz-object-lock-legal-hold"
 
+WAIT = "x-crossdock-wait"
+
 _AWS_CHUNKED = "aws-chunked"
 
 # --- what we can't do, and must not seem to do -------------------------------------------------
@@ -74,6 +76,7 @@ _OURS: Mapping[str, frozenset[str]] = MappingProxyType(
             {"GetObject", "HeadObject", "ListObjects", "ListObjectsV2", "ListObjectVersions"}
         ),
         "x-crossdock-derived-from": frozenset({"PutObject"}),
+        WAIT: frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"}),
     }
 )
 """Our own request headers, and the operations that know them."""
@@ -104,8 +107,6 @@ def _check_amazons(name: str, value: str) -> None:
 
 
 def _check_ours(operation: str, name: str) -> None:
-    if name == "x-crossdock-wait":
-        raise S3Error("NotImplemented", f"{name} is not implemented yet.")
     if operation not in _OURS.get(name, ()):
         raise S3Error("InvalidArgument", f"{operation} does not know the header {name}.")
 
@@ -227,6 +228,19 @@ def as_of(headers: Mapping[str, str]) -> int | None:
         )
     seconds = int(moment.timestamp() // 1)
     return seconds * NS_PER_SECOND + moment.microsecond * 1000
+
+
+def wait(headers: Mapping[str, str]) -> bool:
+    """Whether the answer is to wait for every copy (x-crossdock-wait)."""
+    value = headers.get(WAIT)
+    if value not in (None, "delivered"):
+        raise S3Error(
+            "InvalidArgument",
+            f"Unknown value of {WAIT}: it is `delivered`, or left out.",
+            ArgumentName=WAIT,
+            ArgumentValue=value,
+        )
+    return value is not None
 
 
 def directive(headers: Mapping[str, str], name: str) -> bool:

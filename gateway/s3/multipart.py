@@ -89,6 +89,7 @@ async def complete_multipart_upload(desk: Desk, request: Request) -> Answer:
         request.query["uploadId"],
         claim,
         heads.expect(request.headers),
+        wait=heads.wait(request.headers),
     )
     version = found.version
     done = CompletedUpload(

@@ -112,7 +112,12 @@ async def put_object(desk: Desk, request: Request) -> Answer:
         lock=heads.lock(request.headers, request.now),
     )
     found = await desk.exchange.objects.put(
-        request.caller, request.ref, content, draft, heads.expect(request.headers)
+        request.caller,
+        request.ref,
+        content,
+        draft,
+        heads.expect(request.headers),
+        wait=heads.wait(request.headers),
     )
     return Answer(200, heading.written(found, content.checksum))
 
@@ -135,6 +140,7 @@ async def copy_object(desk: Desk, request: Request) -> Answer:
         tags=given if heads.directive(request.headers, "x-amz-tagging-directive") else None,
         lock=heads.lock(request.headers, request.now),
         expect=heads.expect(request.headers),
+        wait=heads.wait(request.headers),
     )
     headers = heading.made(found)
     if source.version:

@@ -69,7 +69,7 @@ def test_our_own_request_headers_are_described_with_their_operations() -> None:
     for header, operations in _OURS.items():
         assert set(re.findall(r"[A-Z]\w+", rows[header])) == set(operations)
     asked = {name for name, where in rows.items() if where.startswith("requests")}
-    assert asked == {*_OURS, "x-crossdock-wait"}
+    assert asked == {*_OURS}
 
 
 def test_the_replication_states_are_those_of_deliveries() -> None:

@@ -170,7 +170,7 @@ def test_presigned_url_takes_no_chunked_payload(gateway: Gateway, s3: Any, bucke
         ({"x-amz-grant-read": 'uri="http://acs.amazonaws.com/x"'}, "AccessControlListNotSupported"),
         ({"x-amz-storage-class": "GLACIER"}, "InvalidStorageClass"),
         ({"x-amz-meta-crossdock-version": "1"}, "InvalidArgument"),
-        ({"x-crossdock-wait": "delivered"}, "NotImplemented"),
+        ({"x-crossdock-wait": "never"}, "InvalidArgument"),
         ({"x-crossdock-unknown": "1"}, "InvalidArgument"),
         ({"x-crossdock-as-of": "2026-01-01T00:00:00Z"}, "InvalidArgument"),
         ({"if-unmodified-since": "Fri, 24 May 2013 00:00:00 GMT"}, "NotImplemented"),

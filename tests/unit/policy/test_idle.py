@@ -23,7 +23,6 @@ ACCEPTS = 'party: globex\naccepts:\n  - {from: [acme], bucket: orders, into: "in
     ("file", "text", "warning"),
     [
         ("acme.yaml", SENDS + "}", ""),
-        ("acme.yaml", SENDS + ", ack: all}", "a write is acknowledged before"),
         ("acme.yaml", SENDS + ", deletes: follow}", "copies stay"),
         ("acme.yaml", SENDS + ", deadline: 15m}", "late copies raise no event"),
         ("globex.yaml", ACCEPTS + ", deletes: follow}", "copies stay"),
