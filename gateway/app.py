@@ -86,6 +86,7 @@ class House:
             clock=self.outside.clock,
             draw=self.outside.draw,
             revision=lambda: self.mesh.revision,
+            late=lambda lane: self.vitals.telemetry.late(lane.party, lane.store),
         )
 
     @property

@@ -60,6 +60,7 @@ class Share:
     store: str = ""
     target: str = ""
     ack: bool = False  # whether the write is acknowledged only once this copy is verified
+    deadline: int = 0  # seconds within which the copy is to be verified; 0: none
 
     @property
     def copied(self) -> bool:

@@ -257,6 +257,8 @@ class Delivery:
     code: str = ""  # S3's failure code, fit for the author
     error: str = ""  # the recipient's and the operator's alone
     receipt: Receipt | None = None
+    deadline: int = 0  # the moment by which it is to be verified; 0: none
+    missed: bool = False  # whether that moment has passed, and was told of
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,12 @@ class Telemetry:
         self._oldest = gauge(
             "crossdock_delivery_oldest_seconds", "Age of the oldest open delivery.", *lane
         )
+        self._late = Counter(
+            "crossdock_deliveries_late",
+            "Copies that were not verified by their deadline.",
+            ("party", "store"),
+            registry=registry,
+        )
         self._revision = gauge(
             "crossdock_policy_revision", "1 for the policy revision in force.", "revision"
         )
@@ -228,6 +234,10 @@ class Telemetry:
             self._deliveries.labels(party, store, state).set(owed.count)
             self._owed_bytes.labels(party, store, state).set(owed.bytes)
             self._oldest.labels(party, store, state).set(max(0, now - owed.oldest) / 1e9)
+
+    def late(self, party: str, store: str) -> None:
+        """A copy has missed its deadline."""
+        self._late.labels(party, store).inc()
 
     def policy(self, revision: str, entered: int) -> None:
         """The policy in force, and the moment (ns) at which it came into force."""

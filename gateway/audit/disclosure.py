@@ -63,6 +63,7 @@ WHO_DETAIL = MappingProxyType(
         "mode": OWN,
         "kind": ALL,
         "attempts": OWN,
+        "deadline": OWN,  # whether it was missed
         "name": OWN,
         "versions": OWN,
         "prefix": OWN,

@@ -213,6 +213,13 @@ class Outbox(Protocol):
         older copy under the same target key as replaced."""
         ...
 
+    async def miss(
+        self, now: int, limit: int, tell: Callable[[Delivery], Event]
+    ) -> Sequence[Delivery]:
+        """Marks open deliveries whose deadline has passed, each once, with the event that tells of
+        it."""
+        ...
+
     async def resume(
         self, *, ids: Sequence[int] = (), lane: Lane | None = None, now: int = 0
     ) -> int:

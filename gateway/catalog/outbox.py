@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
@@ -67,6 +67,10 @@ REPLACE = """
 UPDATE deliveries INDEXED BY deliveries_at_target SET replaced = 1, live = 0
 WHERE party = ? AND store = ? AND target = ? AND live = 1 AND state = 2 AND id <> ?"""
 
+OVERDUE = f"""
+SELECT {DELIVERY} FROM {DELIVERY_FROM}
+WHERE d.deadline > 0 AND d.deadline <= ? AND d.missed = 0 AND d.state < 2
+ORDER BY d.deadline LIMIT ?"""
 RESUME = "UPDATE deliveries SET state = 0, due = ?1, lease = 0 WHERE state = 1 AND state < 2"
 PARKED_LANES = "SELECT party, store FROM backlog WHERE state = 1 AND count > 0"
 OPEN_LANES = "SELECT DISTINCT party, store FROM backlog WHERE state = ? AND count > 0"
@@ -109,6 +113,13 @@ class SqliteOutbox(Desk):
         return await self.write(
             partial(_settle, delivery=delivery, token=token, outcome=outcome, event=event)
         )
+
+    async def miss(
+        self, now: int, limit: int, tell: Callable[[Delivery], Event]
+    ) -> Sequence[Delivery]:
+        if not self.reader.all(OVERDUE, (now, 1)):
+            return ()  # nothing to tell: no commit for it
+        return await self.write(partial(_miss, now=now, limit=limit, tell=tell))
 
     async def resume(
         self, *, ids: Sequence[int] = (), lane: Lane | None = None, now: int = 0
@@ -206,6 +217,16 @@ def _settle(
     if event is not None:
         tx.record(event, tx.number())
     return True
+
+
+def _miss(
+    tx: Transaction, now: int, limit: int, tell: Callable[[Delivery], Event]
+) -> Sequence[Delivery]:
+    missed = [delivery_of(row) for row in tx.all(OVERDUE, (now, limit))]
+    for delivery in missed:
+        tx.run("UPDATE deliveries SET missed = 1 WHERE id = ?", (delivery.id,))
+        tx.record(tell(delivery), tx.number())
+    return missed
 
 
 def _resume(tx: Transaction, ids: Sequence[int], lane: Lane | None, now: int) -> int:

@@ -16,6 +16,8 @@ SUPERSEDED = STATE_NUMBERS[DeliveryState.SUPERSEDED]
 WITHDRAWN = STATE_NUMBERS[DeliveryState.WITHDRAWN]
 CANCELLED = STATE_NUMBERS[DeliveryState.CANCELLED]
 
+SECOND = 10**9
+
 COPY = DeliveryKind.COPY.value
 TAGS = DeliveryKind.TAGS.value
 
@@ -24,8 +26,9 @@ SELECT d.id, d.number, d.kind, d.state, d.lease, v.bucket, v.key, d.rule
 FROM deliveries d INDEXED BY deliveries_at_target JOIN versions v ON v.number = d.number
 WHERE d.party = ? AND d.store = ? AND d.target = ? AND d.live = 1 ORDER BY d.id"""
 PROMISE = """
-INSERT INTO deliveries (number, party, store, target, kind, rule, size, promised, due, head)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT INTO deliveries
+  (number, party, store, target, kind, rule, size, promised, due, head, deadline)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 END = (
     "UPDATE deliveries SET state = ?, live = 0, head = 0, lease = 0, token = token + 1 WHERE id = ?"
 )
@@ -147,4 +150,6 @@ def _insert(tx: Transaction, version: Version, promise: Promise, promised: int, 
     """Due at once by the clock: after a backward jump the commit's number lies ahead of it."""
     place = (promise.party, promise.store, promise.target)
     what = (promise.kind.value, promise.rule, version.size)
-    tx.run(PROMISE, (version.number, *place, *what, promised, tx.clock(), head))
+    now = tx.clock()
+    deadline = now + promise.deadline * SECOND if promise.deadline else 0
+    tx.run(PROMISE, (version.number, *place, *what, promised, now, head, deadline))

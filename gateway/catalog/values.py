@@ -45,6 +45,7 @@ class Promise:
     target: str
     rule: str
     kind: DeliveryKind = DeliveryKind.COPY
+    deadline: int = 0  # seconds from the promise; 0: none
 
 
 @dataclass(frozen=True, slots=True)

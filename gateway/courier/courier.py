@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from gateway.catalog import Lane, Outbox
 from gateway.courier.backoff import SECOND, Draw
 from gateway.courier.delivery import Attempts, Decide, InboxOf, ReadVersion
-from gateway.courier.ending import Observe
+from gateway.courier.ending import Observe, missed
 from gateway.courier.lane import HEARTBEAT, Desk, LaneWorker
 from gateway.courier.recovery import Recovery
 
 POLL = 1 * SECOND
 """The longest sleep: other gateways' commits, breakers and clocks that jump give no nudge."""
+
+LATE_MAX = 256
+"""Missed deadlines told of in one step."""
 
 PAGE_SECONDS = 0.02
 """Between two pages of what is parked, so that a long list takes no more than a small share."""
@@ -37,7 +40,8 @@ class _Post:
 class Courier:
     """All that it must remember is in the catalog: it may be killed at any point, and another one
     goes on where it was. `clock` gives moments, `draw` numbers in [0, 1) for the jitter,
-    `revision` that of the policy in force, `sleep` takes seconds.
+    `revision` that of the policy in force, `late` is told of the lane of a copy that missed its
+    deadline, `sleep` takes seconds.
 
     `run` works until `stop`; `step` and `drain` do the same by hand.
     """
@@ -53,12 +57,14 @@ class Courier:
         draw: Draw,
         revision: Callable[[], str],
         observe: Observe = lambda _: None,
+        late: Callable[[Lane], None] = lambda _: None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         attempts = Attempts(decide, inbox_of, read_version, clock)
         self._outbox = outbox
         self._clock = clock
         self._sleep = sleep
+        self._late = late
         self._recovery = Recovery(outbox)
         told = self._recovery
         self._desk = Desk(outbox, attempts, clock, draw, revision, observe, told.heard, told.hurry)
@@ -76,10 +82,17 @@ class Courier:
         page of what is parked. Returns whether any lane is at work."""
         now = self._clock()
         self._reap()
+        await self._tell_of_late(now)
         self._paging = await self._recovery.step(now)
         for lane in await self._outbox.lanes(now):
             self._send(lane, now)
         return any(post.busy for post in self._posts.values())
+
+    async def _tell_of_late(self, now: int) -> None:
+        revision = self._desk.revision()
+        late = await self._outbox.miss(now, LATE_MAX, lambda each: missed(each, now, revision))
+        for delivery in late:
+            self._late(Lane(delivery.party, delivery.store))
 
     async def drain(self) -> None:
         """Works until nothing is due that can be done now; what waits for its time is left."""

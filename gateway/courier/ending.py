@@ -9,7 +9,7 @@ from types import MappingProxyType
 from gateway.catalog import Claim, Lane, Outcome
 from gateway.courier.backoff import OCCUPIED, Draw, delay, expired
 from gateway.courier.delivery import Result
-from gateway.model import DeliveryKind, DeliveryState, Event
+from gateway.model import Delivery, DeliveryKind, DeliveryState, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Ended:
     attempts: int
     lag: int
     took: int
+    late: bool = False  # verified, after its deadline
 
 
 Observe = Callable[[Ended], None]
@@ -52,6 +53,8 @@ def event(claim: Claim, ended: Outcome, now: int, revision: str) -> Event | None
     detail = {"kind": delivery.kind.value, "attempts": str(delivery.attempts + 1)}
     if ended.code:
         detail["code"] = ended.code
+    if delivery.deadline and ended.state is DeliveryState.DONE:
+        detail["deadline"] = "missed" if late(delivery, now) else "kept"
     if ended.receipt is not None:
         detail |= {"size": str(ended.receipt.size), "sha256": ended.receipt.sha256}
     return Event(
@@ -81,4 +84,27 @@ def observed(claim: Claim, ended: Outcome, now: int, began: int) -> Ended:
         delivery.attempts + 1,
         now - delivery.promised,
         now - began,
+        ended.state is DeliveryState.DONE and late(delivery, now),
+    )
+
+
+def late(delivery: Delivery, now: int) -> bool:
+    return 0 < delivery.deadline <= now
+
+
+def missed(delivery: Delivery, now: int, revision: str) -> Event:
+    """The record that a copy was not there by its deadline: S3's OperationMissedThreshold."""
+    return Event(
+        "delivery",
+        now,
+        party=delivery.author,
+        bucket=delivery.ref.bucket,
+        key=delivery.ref.key,
+        version=delivery.version,
+        outcome="late",
+        rule=delivery.rule,
+        revision=revision,
+        recipients=MappingProxyType({delivery.party: "late"}),
+        detail=MappingProxyType({"kind": delivery.kind.value, "deadline": "missed"}),
+        readers=tuple(sorted({delivery.author, delivery.party})),
     )

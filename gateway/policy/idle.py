@@ -34,5 +34,3 @@ def _idle_in(section: str, entry: object) -> Iterator[tuple[tuple[str, ...], str
     for (where, field, value), text in IDLE.items():
         if where == section and getattr(entry, field) == value:
             yield (field,), text
-    if getattr(entry, "deadline", 0):
-        yield ("deadline",), "late copies raise no event; `crossdock deliveries` shows them"

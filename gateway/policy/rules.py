@@ -227,7 +227,7 @@ class Policy:
         if chosen is None:
             return Share(party, Mode.SHARE, send.rule, _first(accepts).rule)
         ack = send.ack and mode is Mode.COPY
-        return Share(party, mode, send.rule, chosen.rule, store, target, ack)
+        return Share(party, mode, send.rule, chosen.rule, store, target, ack, send.deadline)
 
     # --- reading -------------------------------------------------------------------------------
 

@@ -92,6 +92,13 @@ class Flaky:
             self.recorded.append(event)
         return kept
 
+    async def miss(
+        self, now: int, limit: int, tell: Callable[[Delivery], Event]
+    ) -> Sequence[Delivery]:
+        missed: Sequence[Delivery] = await self._inner.miss(now, limit, tell)
+        self.recorded += [tell(each) for each in missed]
+        return missed
+
     def __getattr__(self, verb: str) -> Any:
         if self.failing.get(verb):
             error = self.failing[verb].pop(0)
@@ -112,6 +119,7 @@ class Bench:
         self.polls = True
         self.withdrawn: set[str] = set()
         self.ended: list[Ended] = []
+        self.late: list[Lane] = []
         self.newest: dict[str, str] = {}
         self._sources: dict[str, bytes] = {}
         self._inboxes: dict[tuple[str, str], Inboxes] = {}
@@ -155,6 +163,7 @@ class Bench:
             draw=self._random.random,
             revision=lambda: REVISION,
             observe=self.ended.append,
+            late=self.late.append,
             sleep=self._sleep,
         )
 
@@ -195,7 +204,12 @@ class Bench:
         return gate
 
     async def put(
-        self, key: str, data: bytes = b"", *parties: str, size: int | None = None
+        self,
+        key: str,
+        data: bytes = b"",
+        *parties: str,
+        size: int | None = None,
+        deadline: int = 0,
     ) -> None:
         """One committed version with a promise to each party (globex if none is named)."""
         ident = f"{key}-{len(self._sources)}"
@@ -209,7 +223,9 @@ class Bench:
         parties = parties or ("globex",)
         shares = [Grant(party, Mode.COPY, str(RULE), REVISION) for party in parties]
         grants = (*shares, Grant("acme", Mode.OWN, "", REVISION))
-        promises = tuple(Promise(p, "home", self.target(key), str(RULE)) for p in parties)
+        promises = tuple(
+            Promise(p, "home", self.target(key), str(RULE), deadline=deadline) for p in parties
+        )
         event = Event("write", self.now, party="acme", readers=("acme",))
         await self.catalog.commit(Write(version, REVISION, event, grants, promises))
 

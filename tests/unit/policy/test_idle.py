@@ -24,7 +24,6 @@ ACCEPTS = 'party: globex\naccepts:\n  - {from: [acme], bucket: orders, into: "in
     [
         ("acme.yaml", SENDS + "}", ""),
         ("acme.yaml", SENDS + ", deletes: follow}", "copies stay"),
-        ("acme.yaml", SENDS + ", deadline: 15m}", "late copies raise no event"),
         ("globex.yaml", ACCEPTS + ", deletes: follow}", "copies stay"),
         ("globex.yaml", ACCEPTS + ", recall: yes}", "can't be recalled"),
         ("globex.yaml", ACCEPTS + ", consume: true}", "can't be consumed"),
