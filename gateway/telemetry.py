@@ -139,6 +139,43 @@ class _Requests(Collector):
         yield from (requests, latency, received, sent)
 
 
+class _Lanes:
+    """What is owed to each store, and what came too late."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        lane = ("party", "store")
+        in_state = (*lane, "state")
+        self._count = Gauge("crossdock_deliveries", "Open deliveries.", in_state, registry=registry)
+        self._bytes = Gauge(
+            "crossdock_delivery_bytes", "Bytes of open deliveries.", in_state, registry=registry
+        )
+        self._oldest = Gauge(
+            "crossdock_delivery_oldest_seconds",
+            "Age of the oldest open delivery.",
+            in_state,
+            registry=registry,
+        )
+        self._late = Counter(
+            "crossdock_deliveries_late",
+            "Copies that were not verified by their deadline.",
+            lane,
+            registry=registry,
+        )
+
+    def owed(self, now: int, rows: Iterable[tuple[str, str, str, Owed]]) -> None:
+        """The whole backlog, as (party, store, state, what is owed), replaces the last one."""
+        for family in (self._count, self._bytes, self._oldest):
+            family.clear()
+        for party, store, state, owed in rows:
+            self._count.labels(party, store, state).set(owed.count)
+            self._bytes.labels(party, store, state).set(owed.bytes)
+            self._oldest.labels(party, store, state).set(max(0, now - owed.oldest) / 1e9)
+
+    def late(self, party: str, store: str) -> None:
+        """A copy has missed its deadline."""
+        self._late.labels(party, store).inc()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One finished request; bytes are of content, headers left out."""
@@ -163,7 +200,6 @@ class Telemetry:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
 
-        lane = ("party", "store", "state")
         running = gauge("crossdock_requests_running", "Requests being answered now.")
         self.began, self.ended = running.inc, running.dec
         self.turned_away = Counter(
@@ -176,17 +212,8 @@ class Telemetry:
             "Requests without a valid signature.",
             registry=registry,
         ).inc
-        self._deliveries = gauge("crossdock_deliveries", "Open deliveries.", *lane)
-        self._owed_bytes = gauge("crossdock_delivery_bytes", "Bytes of open deliveries.", *lane)
-        self._oldest = gauge(
-            "crossdock_delivery_oldest_seconds", "Age of the oldest open delivery.", *lane
-        )
-        self._late = Counter(
-            "crossdock_deliveries_late",
-            "Copies that were not verified by their deadline.",
-            ("party", "store"),
-            registry=registry,
-        )
+        lanes = _Lanes(registry)
+        self.owed, self.late = lanes.owed, lanes.late
         self._revision = gauge(
             "crossdock_policy_revision", "1 for the policy revision in force.", "revision"
         )
@@ -225,19 +252,6 @@ class Telemetry:
     def _tally(self, done: Request) -> _Tally:
         full = len(self._tallies) >= OPERATIONS_MAX
         return self._tallies.setdefault((done.door, "Other" if full else done.operation), _Tally())
-
-    def owed(self, now: int, rows: Iterable[tuple[str, str, str, Owed]]) -> None:
-        """The whole backlog, as (party, store, state, what is owed), replaces the last one."""
-        for family in (self._deliveries, self._owed_bytes, self._oldest):
-            family.clear()
-        for party, store, state, owed in rows:
-            self._deliveries.labels(party, store, state).set(owed.count)
-            self._owed_bytes.labels(party, store, state).set(owed.bytes)
-            self._oldest.labels(party, store, state).set(max(0, now - owed.oldest) / 1e9)
-
-    def late(self, party: str, store: str) -> None:
-        """A copy has missed its deadline."""
-        self._late.labels(party, store).inc()
 
     def policy(self, revision: str, entered: int) -> None:
         """The policy in force, and the moment (ns) at which it came into force."""
