@@ -36,7 +36,7 @@ from gateway.operations.commands import Commands
 from gateway.operations.control import ControlServer
 from gateway.operations.doors import Door, SmallServer, open_door
 from gateway.operations.health import Vitals
-from gateway.operations.housekeeping import Housekeeping
+from gateway.operations.housekeeping import Expiring, Housekeeping
 from gateway.operations.keys import FirstKeys, log_signer, open_seal
 from gateway.operations.moves import cut_off
 from gateway.operations.outside import Outside, checkpoint, open_catalog
@@ -270,11 +270,19 @@ async def _workers(
     """Each runs until it is stopped; one that ends before ends the gateway."""
     collector = Collector(house.catalog, house.rooms.store, house.outside.clock, house.buckets)
     housekeeping = Housekeeping(collector, house.places, house.rooms.store)
+    kept = house.config.lifecycle
+    expiring = Expiring(
+        house.exchange.lifecycle,
+        house.outside.clock,
+        day_ns=kept.day * S_NS,
+        every_s=kept.every,
+    )
     runs = {
         "sealer": house.sealer.run(),
         "courier": house.courier.run(),
         "policies": policies.watch(),
         "housekeeping": housekeeping.run(),
+        "lifecycle": expiring.run(),
     }
     tasks = [asyncio.create_task(run, name=name) for name, run in runs.items()]
 

@@ -152,6 +152,13 @@ class LimitsEntry(Entry):
     stop: Duration = Field(default=30, description="Time that running requests get when it stops.")
 
 
+class LifecycleEntry(Entry):
+    day: Duration = Field(
+        default=DAY_SECONDS, description="How long a rule's day is; less than 24h is for tests."
+    )
+    every: Duration = Field(default=3600, description="How often the rules are looked at.")
+
+
 class LogEntry(Entry):
     level: Literal["debug", "info", "warning", "error"] = "info"
     requests: YesNo = Field(default=False, description="A line for each request.")
@@ -192,6 +199,9 @@ class GatewayFile(Entry):
         list[Annotated[str, AfterValidator(network)]], Field(max_length=100)
     ] = Field(default=[], description="Networks whose X-Forwarded-For is believed.")
     limits: LimitsEntry = Field(default=LimitsEntry(), description="What one client may take.")
+    lifecycle: LifecycleEntry = Field(
+        default=LifecycleEntry(), description="When buckets' lifecycle rules are applied."
+    )
     log: LogEntry = Field(default=LogEntry(), description="What goes to stderr.")
 
 
@@ -228,6 +238,7 @@ class Config:
     trusted_proxies: tuple[str, ...]
     audit: AuditEntry
     limits: LimitsEntry
+    lifecycle: LifecycleEntry
     log: LogEntry
 
     @property
@@ -287,6 +298,7 @@ def _config(file: Path, entry: GatewayFile) -> Config:
         trusted_proxies=tuple(entry.trusted_proxies),
         audit=entry.audit,
         limits=entry.limits,
+        lifecycle=entry.lifecycle,
         log=entry.log,
     )
 

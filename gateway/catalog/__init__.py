@@ -32,6 +32,7 @@ from gateway.catalog.values import (
     Unwrite,
     Write,
 )
+from gateway.lifecycle import Standing
 from gateway.model import (
     Bucket,
     Delivery,
@@ -113,6 +114,13 @@ class Ledger(Protocol):
         """Whether the S3 API shows anything in the bucket (versions, markers, open uploads)."""
         ...
 
+    async def standings(
+        self, bucket: Bucket, prefix: str, *, after: Standing | None, limit: int
+    ) -> Sequence[Standing]:
+        """How the versions and markers stand that the bucket's owner wrote and S3 shows, by key,
+        newest first within one; newer ones are counted as far as the bucket's rules ask."""
+        ...
+
     # buckets made through a door
     async def bucket(self, name: str) -> Bucket | None: ...
     async def buckets(self) -> Sequence[Bucket]: ...
@@ -159,11 +167,16 @@ class Uploads(Protocol):
         `within` are the literal prefixes that the principal is narrowed to."""
         ...
 
-    async def abort(self, upload: str) -> None:
-        """NoSuchUpload if it is gone or complete."""
+    async def abort(self, upload: str, *, bucket: Bucket | None = None) -> None:
+        """NoSuchUpload if it is gone or complete; Conflict unless `bucket`, where given, is
+        still as it was looked at."""
         ...
 
-    async def stale_uploads(self, before: int, limit: int) -> Sequence[Upload]: ...
+    async def stale_uploads(
+        self, bucket: str, before: int, *, after: Upload | None, limit: int
+    ) -> Sequence[Upload]:
+        """Open ones of all parties that began before that moment, oldest first."""
+        ...
 
 
 class Extents(Protocol):
@@ -175,6 +188,11 @@ class Extents(Protocol):
 
     async def forget(self, extents: Sequence[Extent]) -> Sequence[Extent]:
         """Removes the rows of those that are still unreferenced, and returns these."""
+        ...
+
+    async def forget_uploads(self, before: int, limit: int) -> int:
+        """Drops up to `limit` rows of uploads that became versions before that moment: to
+        complete one of them again is then NoSuchUpload. Returns how many."""
         ...
 
     async def knows(self, party: str, store: str, key: str) -> bool: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from gateway.catalog import promises, references, views
+from gateway.catalog import promises, references, standings, views
 from gateway.catalog.rows import (
     VERSION,
     algorithm_of,
@@ -61,6 +61,8 @@ def write(tx: Transaction, change: Write) -> Version:
     if face and face[0] in change.expect.blind:
         face = None
     _judge(change.expect, face[1] if face and not face[2] else None)
+    if change.judged:
+        standings.check(tx, change.judged, ref.key, hidden)
     number = tx.number()
     version = replace(change.version, number=number, parent=face[0] if face else "")
     grants = _with_inherited(tx, change.grants, hidden) if change.inherit else change.grants
@@ -142,6 +144,8 @@ def unwrite(tx: Transaction, change: Unwrite) -> Version:
     version, held, _ = _of_author(tx, change.ref, change.version, change.author)
     blind = version.id in change.expect.blind
     _judge(change.expect, None if version.marker or blind else version.etag)
+    if change.judged:
+        standings.check(tx, change.judged, change.ref.key, version.number)
     number = tx.number()
     if version.lock and version.lock.keeps(number, bypass=change.bypass):
         raise Locked

@@ -17,6 +17,10 @@ WHERE refs = 0 AND idle < ? ORDER BY idle LIMIT ?"""
 FORGET = "DELETE FROM extents WHERE party = ? AND store = ? AND key = ? AND refs = 0"
 KNOWN = "SELECT 1 FROM extents WHERE party = ? AND store = ? AND key = ?"
 HOLDS = "SELECT 1 FROM extents WHERE party = ? AND store = ? AND refs > 0 LIMIT 1"
+DONE = "SELECT 1 FROM uploads WHERE done > 0 AND done < ? LIMIT 1"
+FORGET_UPLOADS = """
+DELETE FROM uploads WHERE id IN (
+  SELECT id FROM uploads WHERE done > 0 AND done < ? ORDER BY done LIMIT ?)"""
 EXPIRED = f"""
 SELECT {VERSION} FROM versions v
 WHERE v.bucket = ?1 AND v.past > 0 AND v.past < ?2 AND v.purged = 0 AND v.heads = 0
@@ -41,6 +45,11 @@ class SqliteExtents(Desk):
 
     async def holds(self, party: str, store: str) -> bool:
         return self.reader.one(HOLDS, (party, store)) is not None
+
+    async def forget_uploads(self, before: int, limit: int) -> int:
+        if not self.reader.all(DONE, (before,)):
+            return 0
+        return await self.write(lambda tx: tx.run(FORGET_UPLOADS, (before, limit)))
 
     async def expire(self, bucket: str, before: int, limit: int) -> int:
         if not self.reader.all(EXPIRED, (bucket, before, 1)):

@@ -12,6 +12,7 @@ from gateway.catalog.rows import (
     DELIVERY,
     DELIVERY_FROM,
     GRANT,
+    ONE_BUCKET,
     VERSION,
     VERSION_WIDTH,
     Row,
@@ -59,7 +60,6 @@ SELECT EXISTS (SELECT 1 FROM grants INDEXED BY grants_shown
 
 OPEN_UPLOADS = "SELECT id FROM uploads WHERE bucket = ? AND version = ''"
 
-ONE_BUCKET = f"SELECT {BUCKET} FROM buckets WHERE name = ? AND gone_under IS NULL"
 ALL_BUCKETS = f"SELECT {BUCKET} FROM buckets WHERE gone_under IS NULL ORDER BY name"
 MAKE_BUCKET = "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, NULL, ?)"
 PARTIES = """

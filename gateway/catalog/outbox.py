@@ -9,7 +9,6 @@ from contextlib import ExitStack, closing
 from functools import partial
 
 from gateway.catalog.desk import Desk
-from gateway.catalog.ledger import ONE_BUCKET
 from gateway.catalog.promises import (
     CANCELLED,
     DONE,
@@ -20,6 +19,7 @@ from gateway.catalog.promises import (
 from gateway.catalog.rows import (
     DELIVERY,
     DELIVERY_FROM,
+    ONE_BUCKET,
     STATE_NUMBERS,
     STATES,
     VERSION,

@@ -37,7 +37,8 @@ def release_upload(tx: Transaction, upload: str, version: str) -> None:
         drop(tx, extents_of(loads(text)[0]))
     tx.run("DELETE FROM parts WHERE upload = ?", (upload,))
     if version:
-        tx.run("UPDATE uploads SET version = ? WHERE id = ?", (version, upload))
+        done = "UPDATE uploads SET version = ?, done = ? WHERE id = ?"
+        tx.run(done, (version, tx.clock(), upload))
     else:
         tx.run("DELETE FROM uploads WHERE id = ?", (upload,))
 

@@ -249,6 +249,7 @@ def part_of(row: Row) -> Part:
 # --- buckets -----------------------------------------------------------------------------------
 
 BUCKET = "name, owner, members, versioning, history, created, settings"
+ONE_BUCKET = f"SELECT {BUCKET} FROM buckets WHERE name = ? AND gone_under IS NULL"
 
 
 def bucket_row(bucket: Bucket) -> Row:

@@ -16,6 +16,7 @@ from gateway.catalog.desk import Reader
 from gateway.catalog.ledger import SqliteLedger
 from gateway.catalog.outbox import SqliteOutbox
 from gateway.catalog.settings import SqliteSettings
+from gateway.catalog.standings import SqliteStandings
 from gateway.catalog.uploads import SqliteUploads
 from gateway.catalog.writer import UNAVAILABLE, Seal, Transaction, Writer
 from gateway.errors import CatalogUnavailable
@@ -31,7 +32,13 @@ for its end, and what the dead one may still say no longer counts."""
 
 
 class SqliteCatalog(
-    SqliteLedger, SqliteUploads, SqliteExtents, SqliteOutbox, SqliteAuditLog, SqliteSettings
+    SqliteLedger,
+    SqliteStandings,
+    SqliteUploads,
+    SqliteExtents,
+    SqliteOutbox,
+    SqliteAuditLog,
+    SqliteSettings,
 ):
     """gateway.catalog.Catalog over one SQLite file. Belongs to the event loop that opened it."""
 

@@ -17,15 +17,19 @@ from gateway.catalog.rows import (
     upload_of,
     upload_row,
 )
+from gateway.catalog.standings import check_bucket
 from gateway.catalog.writer import Transaction
 from gateway.errors import NoSuchUpload
-from gateway.model import Part, Upload
+from gateway.model import Bucket, Part, Upload
 
 ONE = f"SELECT {UPLOAD} FROM uploads WHERE id = ?"
 PARTS = """
 SELECT number, size, etag, at, rest FROM parts WHERE upload = ? AND number > ?
 ORDER BY number LIMIT ?"""
-STALE = f"SELECT {UPLOAD} FROM uploads WHERE version = '' AND begun < ? ORDER BY begun LIMIT ?"
+STALE = f"""
+SELECT {UPLOAD} FROM uploads
+WHERE bucket = ? AND version = '' AND begun < ? AND (begun, id) > (?, ?)
+ORDER BY begun, id LIMIT ?"""
 OPEN = f"""
 SELECT {UPLOAD} FROM uploads INDEXED BY uploads_open
 WHERE bucket = ? AND party = ? AND version = ''
@@ -38,7 +42,7 @@ Spot = tuple[bytes, int, str]
 
 class SqliteUploads(Desk):
     async def begin(self, upload: Upload) -> None:
-        insert = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)"
+        insert = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
         await self.write(lambda tx: tx.run(insert, upload_row(upload)))
 
     async def upload(self, upload: str) -> Upload | None:
@@ -102,15 +106,20 @@ class SqliteUploads(Desk):
                 return after.encode(), begun[0], after_upload
         return max(low, prefix.encode()), FIRST, ""
 
-    async def abort(self, upload: str) -> None:
+    async def abort(self, upload: str, *, bucket: Bucket | None = None) -> None:
         def work(tx: Transaction) -> None:
             _check_open(tx, upload)
+            if bucket is not None:
+                check_bucket(tx, bucket)
             references.release_upload(tx, upload, "")
 
         await self.write(work)
 
-    async def stale_uploads(self, before: int, limit: int) -> Sequence[Upload]:
-        return [upload_of(row) for row in self.reader.all(STALE, (before, limit))]
+    async def stale_uploads(
+        self, bucket: str, before: int, *, after: Upload | None, limit: int
+    ) -> Sequence[Upload]:
+        spot = (after.begun, after.id) if after else (FIRST, "")
+        return [upload_of(row) for row in self.reader.all(STALE, (bucket, before, *spot, limit))]
 
 
 def _check_open(tx: Transaction, upload: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.lifecycle import Judged
 from gateway.model import (
     Bucket,
     Delivery,
@@ -65,8 +66,10 @@ class Write:
     `upload` is the upload that this completes: it must be open and its parts' etags must be those
     of `parts` (number, etag), else InvalidPart; NoSuchUpload if it is gone. A second completion
     returns the version that the first one made.
+    `judged`: lifecycle hides the version that heads the writer's view, if that is still due.
     Raises PreconditionFailed, PolicyMoved (the revision is not in force any more), NoSuchKey
-    (If-Match on a missing key), NoSuchBucket (a bucket made through a door is gone).
+    (If-Match on a missing key), NoSuchBucket (a bucket made through a door is gone), Conflict
+    (what was judged no longer holds).
     """
 
     version: Version
@@ -79,6 +82,7 @@ class Write:
     expect: Expect = field(default_factory=Expect)
     upload: str = ""
     parts: tuple[tuple[int, str], ...] = ()
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Unwrite:
     """DELETE with a version id, by its author: closes that version's open grants, cancels its
     unsent deliveries, lets the views fall back to what is then newest. Bytes stay until the
     history period ends. NoSuchVersion if the author holds no open grant on it, Locked while its
-    lock keeps it."""
+    lock keeps it. `judged`: lifecycle does it, if it is still due; else Conflict."""
 
     ref: ObjectRef
     version: str
@@ -94,6 +98,7 @@ class Unwrite:
     event: Event
     expect: Expect = field(default_factory=Expect)
     bypass: bool = False  # of a GOVERNANCE retention
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from gateway.catalog import Entry, Expect, Page
 from gateway.exchange.buckets import Buckets
 from gateway.exchange.floor import Floor, Means, StoreOf
 from gateway.exchange.history import History
+from gateway.exchange.lifecycle import Lifecycle
 from gateway.exchange.listing import Listing, Span
 from gateway.exchange.locking import Locking
 from gateway.exchange.objects import Objects
@@ -38,10 +39,16 @@ class Exchange:
         self.listing = Listing(self._floor)
         self.buckets = Buckets(self._floor)
         self.history = History(self._floor)
+        self._lifecycle = Lifecycle(self._floor, self.removals)
 
     def enter(self, mesh: Mesh, stores: StoreOf) -> None:
         """Puts another mesh in force: from now on every verb asks it."""
         self._floor.enter(mesh, stores)
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """For the worker alone: no door calls it, and nobody asks for it."""
+        return self._lifecycle
 
     @property
     def mesh(self) -> Mesh:

@@ -37,6 +37,14 @@ class Buckets:
         """NoSuchBucket for whoever is no member."""
         return await self._floor.bucket(caller, name)
 
+    async def owned(self, caller: Caller, name: str) -> Bucket:
+        """For what concerns its owner alone, but for principals that see some of its keys only."""
+        bucket = await self._floor.bucket(caller, name)
+        if bucket.owner != caller.party or caller.principal.keys:
+            text = "only the owner of a bucket may ask for this"
+            raise self._floor.refused(caller, ObjectRef(name, ""), Denied(text))
+        return bucket
+
     async def create(self, caller: Caller, name: str, *, lockable: bool = False) -> Bucket:
         """A bucket of the caller's party, private until a policy file says otherwise. A `lockable`
         one has object lock, and with it versioning.

@@ -16,6 +16,10 @@ GRACE_NS = 24 * 3600 * 10**9
 """An extent is left alone this long after its last use: a slow reader may still be at it, or the
 upload that wrote it may not have committed yet."""
 
+COMPLETED_NS = 7 * 24 * 3600 * 10**9
+"""How long an upload that became a version is known: to complete it again answers 200 till then,
+for clients whose answer was lost."""
+
 BATCH = 500
 """Rows of one bounded unit of work."""
 
@@ -26,6 +30,10 @@ S_NS = 10**9
 class Collected:
     versions: int = 0
     extents: int = 0
+    uploads: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.versions or self.extents or self.uploads)
 
 
 class Collector:
@@ -44,8 +52,13 @@ class Collector:
         self._buckets = buckets
 
     async def step(self) -> Collected:
-        """One bounded unit: expire history, then forget and delete what nothing refers to."""
-        return Collected(await self._expire(), await self._delete_unreferenced())
+        """One bounded unit: expire history, forget what became of old uploads, then forget and
+        delete what nothing refers to."""
+        return Collected(
+            await self._expire(),
+            await self._delete_unreferenced(),
+            await self._rows.forget_uploads(self._clock() - COMPLETED_NS, BATCH),
+        )
 
     async def _expire(self) -> int:
         now = self._clock()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.catalog import Expect, Unwrite, Write
-from gateway.errors import Denied, Locked, NoSuchVersion
+from gateway.errors import Conflict, Denied, Locked, NoSuchVersion
 from gateway.exchange.floor import Floor, label_of
 from gateway.exchange.locking import may_bypass
 from gateway.exchange.objects import Objects
 from gateway.exchange.publishing import OWN_RULE, commit_decided
 from gateway.exchange.terms import Draft, Removed
 from gateway.faults import fault
+from gateway.lifecycle import Judged
 from gateway.model import (
+    EMPTY,
     Bucket,
     Caller,
     Grant,
@@ -37,21 +40,30 @@ class Removals:
         version: str = "",
         expect: Expect = Expect(),  # noqa: B008
         bypass: bool = False,
+        judged: Judged | None = None,
     ) -> Removed:
         """Without a version: a delete marker (nothing at all where S3 would show none and the key
         is absent). With one: that version is unwritten, by its author alone.
 
         Raises Denied where policy gives no right to write the key, or where the version is
         another party's; Locked while its lock keeps it. `bypass` lifts a GOVERNANCE retention.
+        `judged`: lifecycle does it, for its author; Conflict where that is no longer due.
         """
         bucket = await self._floor.writable(caller, ref)
+        if judged and judged.bucket != bucket:
+            raise Conflict
         if version:
             lifts = bypass and may_bypass(caller, bucket)
-            return await self._unwrite(caller, ref, bucket, version, expect, lifts)
-        return await self._mark(caller, ref, bucket, expect)
+            return await self._unwrite(caller, ref, bucket, version, expect, lifts, judged)
+        return await self._mark(caller, ref, bucket, expect, judged)
 
     async def _mark(
-        self, caller: Caller, ref: ObjectRef, bucket: Bucket, expect: Expect
+        self,
+        caller: Caller,
+        ref: ObjectRef,
+        bucket: Bucket,
+        expect: Expect,
+        judged: Judged | None,
     ) -> Removed:
         held = await self._floor.held(caller, ref, bucket, "", None)
         absent = held is None or held.version.marker
@@ -67,8 +79,9 @@ class Removals:
                 caller,
                 ref,
                 version=marker.id,
-                outcome="deleted",
+                outcome="expired" if judged else "deleted",
                 readers=(caller.party, *self._recipients(held, bucket)),
+                detail=_why(judged),
             )
             fault("exchange.before-marker")
             return Write(
@@ -79,6 +92,7 @@ class Removals:
                 inherit=held is not None,  # nobody hides from others what it may not see itself
                 shown=bucket.versioning is not Versioning.OFF,
                 expect=expect,
+                judged=judged,
             )
 
         committed = await commit_decided(self._floor, caller, ref, bucket, change)
@@ -94,6 +108,7 @@ class Removals:
         version: str,
         expect: Expect,
         bypass: bool,
+        judged: Judged | None,
     ) -> Removed:
         held = await self._floor.held(caller, ref, bucket, version, None)
         if held is None:
@@ -106,10 +121,11 @@ class Removals:
             caller,
             ref,
             version=held.version.id,
-            outcome="unwritten",
+            outcome="expired" if judged else "unwritten",
             readers=(caller.party,),
+            detail=_why(judged),
         )
-        change = Unwrite(ref, held.version.id, caller.party, event, expect, bypass)
+        change = Unwrite(ref, held.version.id, caller.party, event, expect, bypass, judged)
         fault("exchange.before-unwrite")
         try:
             await self._floor.rows.commit(change)
@@ -133,3 +149,7 @@ class Removals:
             return ()
         decision = self._floor.mesh.policy.decide(held.version.facts, bucket)
         return tuple(share.party for share in decision.shares)
+
+
+def _why(judged: Judged | None) -> Mapping[str, str]:
+    return {"lifecycle": judged.rule} if judged else EMPTY

@@ -6,9 +6,13 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 
 from gateway.errors import CrossdockError
 from gateway.exchange.collector import Collector
+from gateway.exchange.lifecycle import Lifecycle
+from gateway.lifecycle import turn
+from gateway.model import Bucket
 from gateway.stores import CanTidy, Store
 
 COLLECT_SECONDS = 60.0
@@ -47,9 +51,9 @@ class Housekeeping:
     async def _collect(self) -> None:
         while True:
             done = await self._collector.step()
-            if not done.versions and not done.extents:
+            if not done:
                 return
-            log.info("collected", extra={"versions": done.versions, "extents": done.extents})
+            log.info("collected", extra=asdict(done))
 
     async def _sweep(self) -> None:
         for party, name in self._places():
@@ -70,7 +74,47 @@ class Housekeeping:
             log.info("tidied", extra={"party": party, "store": name, "half_written": count})
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        except CrossdockError as error:
-            log.warning("housekeeping has to wait", extra={"problem": error.message})
+        await _attempt("housekeeping", work)
+
+
+class Expiring:
+    """Applies lifecycle rules. A bucket is passed over again when its rules changed, when time may
+    have made something due, and when the last pass did anything: what it did may have made
+    something else due."""
+
+    def __init__(
+        self, lifecycle: Lifecycle, clock: Callable[[], int], *, day_ns: int, every_s: float
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._clock = clock
+        self._day_ns = day_ns
+        self._every_s = every_s
+        self._settled: dict[str, tuple[Bucket, int]] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await _attempt("lifecycle", self.step)
+            await asyncio.sleep(self._every_s)
+
+    async def step(self) -> None:
+        buckets = await self._lifecycle.buckets()
+        names = {bucket.name for bucket in buckets}
+        self._settled = {name: at for name, at in self._settled.items() if name in names}
+        for bucket in buckets:
+            state = (bucket, turn(self._clock(), self._day_ns))
+            if self._settled.get(bucket.name) == state:
+                continue
+            passed = await self._lifecycle.run(bucket, self._day_ns)
+            if passed:
+                log.info("lifecycle", extra={"bucket": bucket.name, **asdict(passed)})
+            else:
+                self._settled[bucket.name] = state
+
+
+async def _attempt(what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """What is not well now is tried again the next time."""
+    try:
+        await work()
+    except CrossdockError as error:
+        log.warning("%s has to wait", what, extra={"problem": error.message})

@@ -12,6 +12,7 @@ from gateway.s3 import (
     body,
     buckets,
     heads,
+    lifecycle,
     listings,
     locks,
     multipart,
@@ -65,6 +66,9 @@ _SINGLE = (
     locks.put_object_retention,
     locks.get_object_legal_hold,
     locks.put_object_legal_hold,
+    lifecycle.get_bucket_lifecycle_configuration,
+    lifecycle.put_bucket_lifecycle_configuration,
+    lifecycle.delete_bucket_lifecycle,
     posting.post_object,
 )
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from gateway.exchange import Found, overall_status
+from gateway.lifecycle import expiry, rules_of
 from gateway.model import EMPTY, Delivery, Lock, Version
 from gateway.s3 import heads
 from gateway.s3.address import CONTROL
 from gateway.s3.dates import NS_PER_SECOND, http_date, iso_date
 from gateway.s3.errors import S3Error
+from gateway.s3.rules import expiration_headers
 from gateway.s3.wire import Answer
 from gateway.s3.xml.build import CONTENT_TYPE
 
@@ -55,7 +57,18 @@ def identity(found: Found) -> dict[str, str]:
 def made(found: Found) -> dict[str, str]:
     """Of an answer to a write: the null version that one makes is not named by S3, only
     one that is read."""
-    return identity(replace(found, label="") if found.label == "null" else found)
+    named = replace(found, label="") if found.label == "null" else found
+    return {**identity(named), **expiration(found)}
+
+
+def expiration(found: Found) -> Mapping[str, str]:
+    """When the current version expires: for the bucket's owner, whose rules say so. A day is a day
+    here, even where tests let the worker's be shorter."""
+    bucket, version, party = found.bucket, found.version, found.held.grant.party
+    if not (bucket.settings and found.held.latest and party == bucket.owner == version.author):
+        return {}
+    facts = (version.ref.key, version.size, version.tags, version.at)
+    return expiration_headers(expiry(rules_of(bucket), *facts))
 
 
 def version_id(found: Found) -> dict[str, str]:

@@ -53,6 +53,10 @@ _ALLOWED: Mapping[str, tuple[frozenset[str], str]] = MappingProxyType(
             frozenset({"true", "True", "false", "False"}),
             "InvalidArgument",
         ),
+        "x-amz-transition-default-minimum-object-size": (
+            frozenset({"all_storage_classes_128K"}),
+            "InvalidRequest",
+        ),
         LOCK_MODE: (frozenset({GOVERNANCE, COMPLIANCE}), "InvalidArgument"),
         LOCK_HOLD: (frozenset({ON, OFF}), "InvalidArgument"),
     }

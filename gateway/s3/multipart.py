@@ -6,6 +6,8 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from gateway.exchange import Completion, PartClaim
+from gateway.lifecycle import abortion, rules_of
+from gateway.model import Upload
 from gateway.s3 import body, heading, heads
 from gateway.s3.checksums import named_algorithm, object_claim, upload_type
 from gateway.s3.dates import NS_PER_SECOND
@@ -15,6 +17,7 @@ from gateway.s3.errors import S3Error
 from gateway.s3.listings import PAGE_MAX, owner
 from gateway.s3.objects import copy_source
 from gateway.s3.ranges import parse_copy_range, parse_count, parse_part_number
+from gateway.s3.rules import abortion_headers
 from gateway.s3.wire import Answer
 from gateway.s3.xml import build, parse
 
@@ -33,7 +36,7 @@ async def create_multipart_upload(desk: Desk, request: Request) -> Answer:
         request.ref,
         replace(draft, checksum=algorithm, checksum_type=kind, lock=lock),
     )
-    headers: dict[str, str] = {}
+    headers = await _abortion(desk, request, upload)
     if algorithm:
         headers["x-amz-checksum-algorithm"] = algorithm.upper()
         headers["x-amz-checksum-type"] = kind
@@ -124,25 +127,27 @@ async def list_parts(desk: Desk, request: Request) -> Answer:
     upload, parts, more = await desk.exchange.uploads.parts(
         request.caller, request.ref, query["uploadId"], marker, limit
     )
-    return heading.document(
-        build.part_list(
-            PartList(
-                request.bucket,
-                request.ref.key,
-                upload.id,
-                owner(upload.principal.name),
-                owner(upload.principal.party),
-                [
-                    ListedPart(p.number, p.at // NS_PER_SECOND, p.etag, p.size, p.checksums)
-                    for p in parts
-                ],
-                marker,
-                parts[-1].number if parts else marker,
-                limit,
-                more and bool(limit),
-                upload.algorithm,
-                upload.checksum_type,
-                query.get("encoding-type") == "url",
-            )
-        )
+    listed = PartList(
+        request.bucket,
+        request.ref.key,
+        upload.id,
+        owner(upload.principal.name),
+        owner(upload.principal.party),
+        [ListedPart(p.number, p.at // NS_PER_SECOND, p.etag, p.size, p.checksums) for p in parts],
+        marker,
+        parts[-1].number if parts else marker,
+        limit,
+        more and bool(limit),
+        upload.algorithm,
+        upload.checksum_type,
+        query.get("encoding-type") == "url",
     )
+    return heading.document(build.part_list(listed), await _abortion(desk, request, upload))
+
+
+async def _abortion(desk: Desk, request: Request, upload: Upload) -> dict[str, str]:
+    """When the bucket's own rules abort the upload; for the bucket's owner."""
+    bucket = await desk.exchange.buckets.one(request.caller, request.bucket)
+    if bucket.owner != upload.principal.party:
+        return {}
+    return dict(abortion_headers(abortion(rules_of(bucket), upload.ref.key, upload.begun)))

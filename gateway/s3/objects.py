@@ -55,6 +55,8 @@ def _content(request: Request, found: Found) -> tuple[Answer, int]:
     except NotModified:
         raise NotModified(version=version, version_id=found.label) from None
     headers = heading.content(found, request.query)
+    if not request.version and heads.as_of(request.headers) is None:
+        headers |= heading.expiration(found)
     verify = request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
     part = request.query.get("partNumber")
     span = _asked(request, version)

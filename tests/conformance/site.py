@@ -18,10 +18,14 @@ STOP_S = 30
 REGION = "eu-central-1"
 """Not us-east-1: there botocore presigns with SigV2, and a bucket's location is empty."""
 
+DAY_S = 2
+"""What the suite takes for a day of lifecycle; its tests wait for so many of them."""
+
 GATEWAY = f"""
 listen: {{s3: "127.0.0.1:0"}}
 region: {REGION}
 limits: {{stop: 2s}}
+lifecycle: {{day: {DAY_S}s, every: 1s}}
 """
 
 
@@ -90,7 +94,7 @@ def suite_config(endpoint: str) -> str:
             "iam name prefix": "s3-tests-",
             "iam path prefix": "/s3-tests/",
         },
-        "s3 main": {**_user("main"), "api_name": REGION, "lc_debug_interval": "1"},
+        "s3 main": {**_user("main"), "api_name": REGION, "lc_debug_interval": str(DAY_S)},
         "s3 alt": _user("alt"),
         "s3 tenant": {**_user("tenant"), "tenant": "tenant"},
         "iam": _user("main"),

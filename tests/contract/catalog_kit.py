@@ -21,6 +21,7 @@ from gateway.catalog import (
     Unwrite,
     Write,
 )
+from gateway.lifecycle import Judged
 from gateway.model import (
     Delivery,
     DeliveryState,
@@ -82,6 +83,7 @@ class Bench:
         shown: bool = True,
         upload: str = "",
         parts: tuple[tuple[int, str], ...] = (),
+        judged: Judged | None = None,
         **fields: Any,
     ) -> Write:
         version = self.version(key, **fields)
@@ -91,6 +93,7 @@ class Bench:
         return Write(
             *(version, self.revision, event, tuple(grants), tuple(promises)),
             *(inherit, shown, expect, upload, parts),
+            judged=judged,
         )
 
     async def put(self, key: str, **how: Any) -> Version:

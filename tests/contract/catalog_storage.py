@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -153,10 +154,34 @@ class Uploading:
             for upload in uploads:
                 await bench.catalog.begin(upload)
             await bench.put("big", upload="u1")
-            stale = bench.catalog.stale_uploads
-            assert await stale(3, 10) == [uploads[2]]
-            assert await stale(9, 10) == [uploads[2], uploads[0]]
-            assert await stale(9, 1) == [uploads[2]]
+            await bench.catalog.begin(replace(upload_of("x"), ref=ObjectRef("other", "k")))
+            stale = partial(bench.catalog.stale_uploads, BUCKET, limit=10, after=None)
+            assert await stale(3) == [uploads[2]]
+            assert await stale(9) == [uploads[2], uploads[0]]
+            assert await stale(9, limit=1) == [uploads[2]]
+            assert await stale(9, after=uploads[2]) == [uploads[0]]
+            assert await stale(9, after=uploads[0]) == []
+
+        tell(story)
+
+    def test_a_complete_one_is_known_for_a_while(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            catalog = bench.catalog
+            for name in ("u", "v", "open"):
+                await catalog.begin(upload_of(name))
+            first = await bench.put("big", upload="u")
+            bench.clock.now += SECOND
+            await bench.put("big", upload="v")
+            assert await catalog.forget_uploads(first.at, 10) == 0
+            assert await bench.put("big", upload="u") == first
+            assert await catalog.forget_uploads(bench.clock.now, 10) == 1
+            with pytest.raises(NoSuchUpload):
+                await bench.put("big", upload="u")
+            assert await catalog.upload("u") is None
+            assert await catalog.forget_uploads(FAR, 0) == 0
+            assert await catalog.forget_uploads(FAR, 10) == 1
+            assert await catalog.upload("open") is not None
+            assert await bench.sees("acme", "big")
 
         tell(story)
 

@@ -14,6 +14,7 @@ from tests.contract.catalog_audit import AuditSuite
 from tests.contract.catalog_first_reads import FirstReadSuite
 from tests.contract.catalog_kit import R1, Bench, Clock, Story, Tell
 from tests.contract.catalog_ledger import LedgerSuite
+from tests.contract.catalog_lifecycle import LifecycleSuite
 from tests.contract.catalog_listing import ListingSuite
 from tests.contract.catalog_locks import LockSuite
 from tests.contract.catalog_outbox import OutboxSuite
@@ -44,6 +45,7 @@ def tell(tmp_path: Path) -> Tell:
 class TestSqlite(
     LedgerSuite,
     ListingSuite,
+    LifecycleSuite,
     LockSuite,
     OutboxSuite,
     FirstReadSuite,

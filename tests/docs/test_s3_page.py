@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from gateway.exchange.collector import COMPLETED_NS
 from gateway.exchange.drafts import TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX
 from gateway.exchange.listing import PAGE_KEYS_MAX
 from gateway.exchange.terms import STATUS_OF
+from gateway.locks import DAY_NS
 from gateway.model import (
     KEY_BYTES_MAX,
     METADATA_BYTES_MAX,
@@ -28,9 +30,11 @@ from gateway.s3.address import Resource
 from gateway.s3.desk import Limits
 from gateway.s3.errors import CODES
 from gateway.s3.heads import _OURS
+from gateway.s3.lifecycle import BYTES_MAX as LIFECYCLE_BYTES_MAX
 from gateway.s3.presign import PRESIGNED_S_MAX, SKEW_S_MAX
 from gateway.s3.routes import OPERATIONS, Operation
 from gateway.s3.xml.parse import DELETE_ITEMS_MAX
+from gateway.s3.xml.shapes import LIFECYCLE_RULES_MAX
 from tests.docs.pages import blocks, page, tables, ticked
 from tests.harness import REGION, Gateway, key_of
 
@@ -90,6 +94,9 @@ def test_the_limits_are_the_codes() -> None:
         "tags": f"{TAGS_MAX} of {TAG_KEY_CHARS_MAX} and {TAG_VALUE_CHARS_MAX} characters",
         "entries of a page": str(PAGE_KEYS_MAX),
         "keys of a DeleteObjects": str(DELETE_ITEMS_MAX),
+        "lifecycle rules of a bucket": f"{LIFECYCLE_RULES_MAX}, "
+        f"in {LIFECYCLE_BYTES_MAX // 1024} KiB of XML",
+        "a CompleteMultipartUpload sent again": f"answers 200 for {COMPLETED_NS // DAY_NS} days",
         "request line, one header": f"{limits.head_bytes_max // 1024} KiB (`limits.header`)",
         "XML body": f"{limits.document_bytes_max // MIB} MiB (`limits.xml`), "
         "less for small documents",

@@ -73,6 +73,7 @@ EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "list":         _row(NO_BUCKET, EMPTY,      EMPTY,      SERVED,  DENIED,   EMPTY),
     "uploads":      _row(NO_BUCKET, EMPTY,      EMPTY,      DENIED,  SERVED,   EMPTY),
     "own":          _row(NO_BUCKET, DENIED,     DENIED,     DENIED,  DENIED,   DENIED),
+    "owners":       _row(NO_BUCKET, DENIED,     NO_BUCKET,  SERVED,  SERVED,   DENIED),
     "lounge":       _row(NO_BUCKET, DENIED,     NO_BUCKET,  DENIED,  SKIPPED,  DENIED),
     "create":       _row(DENIED,    DENIED,     DENIED,     DENIED,  SKIPPED,  DENIED),
     "taken":        _row(DENIED,    DENIED,     DENIED,     SERVED,  SERVED,   SERVED),
@@ -111,6 +112,10 @@ _BLOCK = "<PublicAccessBlockConfiguration/>"
 _OWNERSHIP = (
     "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
     "</OwnershipControls>"
+)
+_LIFECYCLE = (
+    "<LifecycleConfiguration><Rule><ID>r</ID><Filter/><Status>Enabled</Status><Expiration>"
+    "<Days>36500</Days></Expiration></Rule></LifecycleConfiguration>"
 )
 _LOCKING = (
     "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>"
@@ -158,6 +163,12 @@ ATTEMPTS: tuple[Attempt, ...] = (
               if sub != "object-lock" else ()),
         )
     ),
+    Attempt("GetBucketLifecycleConfiguration", "owners", "GET", "/acme-lounge?lifecycle"),
+    Attempt("PutBucketLifecycleConfiguration", "own", "PUT", "/orders?lifecycle", body=_LIFECYCLE),
+    Attempt("PutBucketLifecycleConfiguration", "lounge", "PUT", "/acme-lounge?lifecycle",
+            body=_LIFECYCLE),
+    Attempt("DeleteBucketLifecycle", "own", "DELETE", "/orders?lifecycle"),
+    Attempt("DeleteBucketLifecycle", "lounge", "DELETE", "/acme-lounge?lifecycle"),
     Attempt("GetBucketPolicyStatus", "bucket", "GET", "/orders?policyStatus"),
     Attempt("GetBucketAcl", "bucket", "GET", "/orders?acl"),
     Attempt("GetBucketAcl", "vault", "GET", "/acme-vault?acl"),

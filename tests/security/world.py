@@ -222,6 +222,8 @@ def furnish(gateway: Watched) -> Prey:
         uploads.append(upload)
     furnish_vault(s3)
     s3.create_bucket(Bucket=LOUNGE)
+    rule = {"ID": "r", "Filter": {}, "Status": "Enabled", "Expiration": {"Days": 36500}}
+    s3.put_bucket_lifecycle_configuration(Bucket=LOUNGE, LifecycleConfiguration={"Rules": [rule]})
     for party, name in BUCKET_OF.items():
         principal = next(iter(gateway.mesh.parties[party].principals))
         gateway.client(f"{party}/{principal}").create_bucket(Bucket=name)

@@ -46,21 +46,67 @@ ANY = re.compile(r".*", re.DOTALL)
 BOOLEAN = re.compile(r"true|false|TRUE|FALSE")
 MODE = re.compile(r"GOVERNANCE|COMPLIANCE")
 INTEGER = re.compile(r"-?[0-9]{1,9}")
+SIZE = re.compile(r"-?[0-9]{1,18}")
 
 TAGS_MAX = 50
 CORS_RULES_MAX = 100
 CORS_NAMES_MAX = 100
 GRANTS_MAX = 100
+LIFECYCLE_RULES_MAX = 1000
+TRANSITIONS_MAX = 10
 
 _OWNER: Inside = MappingProxyType({"ID": _maybe(ANY), "DisplayName": _maybe(ANY)})
 _GRANTEE: Inside = MappingProxyType({**_OWNER, "URI": _maybe(ANY), "EmailAddress": _maybe(ANY)})
 _NAMES = Child(0, CORS_NAMES_MAX, ANY)
+_TAG: Inside = MappingProxyType({"Key": _one(ANY), "Value": _one(ANY)})
+_SIZES: Inside = MappingProxyType(
+    {"ObjectSizeGreaterThan": _maybe(SIZE), "ObjectSizeLessThan": _maybe(SIZE)}
+)
+_LIFECYCLE_RULE: Inside = MappingProxyType(
+    {
+        "ID": _maybe(ANY),
+        "Prefix": _maybe(ANY),
+        "Filter": _maybe(
+            {
+                "Prefix": _maybe(ANY),
+                "Tag": _maybe(_TAG),
+                **_SIZES,
+                "And": _maybe({"Prefix": _maybe(ANY), "Tag": Child(0, TAGS_MAX, _TAG), **_SIZES}),
+            }
+        ),
+        "Status": _one(re.compile("Enabled|Disabled")),
+        "Transition": Child(
+            0,
+            TRANSITIONS_MAX,
+            {"Date": _maybe(ANY), "Days": _maybe(INTEGER), "StorageClass": _one(ANY)},
+        ),
+        "Expiration": _maybe(
+            {
+                "Date": _maybe(ANY),
+                "Days": _maybe(INTEGER),
+                "ExpiredObjectDeleteMarker": _maybe(BOOLEAN),
+            }
+        ),
+        "NoncurrentVersionTransition": Child(
+            0,
+            TRANSITIONS_MAX,
+            {
+                "NoncurrentDays": _maybe(INTEGER),
+                "StorageClass": _one(ANY),
+                "NewerNoncurrentVersions": _maybe(INTEGER),
+            },
+        ),
+        "NoncurrentVersionExpiration": _maybe(
+            {"NoncurrentDays": _one(INTEGER), "NewerNoncurrentVersions": _maybe(INTEGER)}
+        ),
+        "AbortIncompleteMultipartUpload": _maybe({"DaysAfterInitiation": _one(INTEGER)}),
+    }
+)
 
 SHAPES: Mapping[str, Inside] = MappingProxyType(
     {
-        "Tagging": {
-            "TagSet": _one({"Tag": Child(0, TAGS_MAX, {"Key": _one(ANY), "Value": _one(ANY)})})
-        },
+        "Tagging": {"TagSet": _one({"Tag": Child(0, TAGS_MAX, _TAG)})},
+        "LifecycleConfiguration": {"Rule": Child(1, LIFECYCLE_RULES_MAX, _LIFECYCLE_RULE)},
         "CORSConfiguration": {
             "CORSRule": Child(
                 1,
@@ -121,9 +167,9 @@ SHAPES: Mapping[str, Inside] = MappingProxyType(
 """By root element (AWS: S3 API reference)."""
 
 
-def read(body: bytes, root: str) -> Tree:
+def read(body: bytes, root: str, bytes_max: int = CONFIGURATION_BYTES_MAX) -> Tree:
     """The document; MalformedXML where it is not of its shape."""
-    return _read(read_root(body, root, CONFIGURATION_BYTES_MAX), SHAPES[root])
+    return _read(read_root(body, root, bytes_max), SHAPES[root])
 
 
 def _read(node: etree._Element, shape: Inside) -> Tree:
