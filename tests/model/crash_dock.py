@@ -36,7 +36,10 @@ SIGNER = Signer("crossdock.test/log", bytes(32))
 
 TOPOLOGY = """
 parties:
-  acme: {store: {type: file, path: acme}, principals: [{name: erp}]}
+  acme:
+    store: {type: file, path: acme}
+    create_buckets: [acme-aging]
+    principals: [{name: erp}]
   globex: {store: {type: file, path: globex}, principals: [{name: erp}]}
   initech: {principals: [{name: erp}]}
 buckets:

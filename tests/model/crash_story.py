@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.catalog import Expect
-from gateway.errors import NoSuchUpload, PreconditionFailed
+from gateway.errors import BucketAlreadyYours, NoSuchUpload, PreconditionFailed
 from gateway.exchange.terms import Completion, CopySource, Draft, PartClaim
-from gateway.model import Event
-from tests.model.crash_dock import LATER, Dock
+from gateway.lifecycle import SETTING, Rule, text_of
+from gateway.model import Event, ObjectRef, Versioning
+from tests.model.crash_dock import DAY, LATER, Dock
 from tests.model.world import Bytes, caller, ref
 
 Acks = Mapping[str, str]
@@ -19,6 +21,11 @@ BIG = bytes(range(256)) * 5000
 """1.28 MB: more than the file store collects before it writes."""
 PART = b"first part,"
 LAST_PART = b"last part"
+
+AGING = "acme-aging"
+AGED = ObjectRef(AGING, "k")
+AGES = (Rule("all", days=1, noncurrent_days=1, upload_days=1), Rule("lone", lone_markers=True))
+PASSES_MAX = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,26 @@ async def _collect(dock: Dock, _: Acks) -> str:
     return "collected"
 
 
+async def _age(dock: Dock, _: Acks) -> str:
+    """A bucket whose rules take everything away, begun anew by whoever finds it half emptied."""
+    exchange, acme = dock.exchange, caller("acme")
+    with suppress(BucketAlreadyYours):
+        await exchange.buckets.create(acme, AGING)
+    await exchange.buckets.set_versioning(acme, AGING, Versioning.ENABLED)
+    await exchange.buckets.set_setting(acme, AGING, SETTING, text_of(AGES))
+    for content in (b"old", b"new"):
+        await exchange.objects.put(acme, AGED, Bytes(content), Draft(), Expect())
+    await exchange.uploads.begin(acme, AGED, Draft())
+    dock.now += 3 * DAY
+    (bucket,) = await exchange.lifecycle.buckets()
+    passes = 0
+    while await exchange.lifecycle.run(bucket):
+        passes += 1
+        assert passes <= PASSES_MAX, "lifecycle does not come to an end"
+    assert not await dock.catalog.has_shown(AGING), "lifecycle left something"
+    return "aged"
+
+
 STORY = (
     put("one", "acme", "in/a", b"one"),
     put("two", "acme", "in/a", b"two, before one was sent"),
@@ -184,6 +211,7 @@ STORY = (
     Step("read", _read),
     Step("seal again", _seal),
     Step("deliver the rest", _deliver),
+    Step("age", _age),
     Step("collect", _collect),
     Step("last seal", _seal),
 )
