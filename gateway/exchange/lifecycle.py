@@ -87,12 +87,14 @@ class Lifecycle:
         self._removals = removals
 
     async def buckets(self) -> Sequence[Bucket]:
-        """Those with rules: made through a door, for what topology.yaml declares has none."""
+        """Those with rules: made through a door, for what topology.yaml declares has none, by a
+        party that may still write."""
         mesh = self._floor.mesh
+        able = {party.name for party in mesh.parties.values() if party.home}
         return [
             bucket
             for bucket in await self._floor.rows.buckets()
-            if bucket.name not in mesh.buckets and bucket.owner in mesh.parties and rules_of(bucket)
+            if bucket.name not in mesh.buckets and bucket.owner in able and rules_of(bucket)
         ]
 
     async def run(self, bucket: Bucket, day_ns: int = DAY_NS) -> Passed:
