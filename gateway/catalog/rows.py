@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -248,6 +249,9 @@ def part_of(row: Row) -> Part:
 
 # --- buckets -----------------------------------------------------------------------------------
 
+SETTINGS_CACHED = 64
+"""Texts of settings kept as values: every request reads its bucket, and 1,000 rules are long."""
+
 BUCKET = "name, owner, members, versioning, history, created, settings"
 ONE_BUCKET = f"SELECT {BUCKET} FROM buckets WHERE name = ? AND gone_under IS NULL"
 
@@ -264,8 +268,9 @@ def settings_text(settings: Mapping[str, str]) -> str:
     return dumps(dict(settings)) if settings else ""
 
 
+@lru_cache(SETTINGS_CACHED)
 def settings_of(text: str) -> Mapping[str, str]:
-    return loads(text) if text else EMPTY
+    return MappingProxyType(loads(text)) if text else EMPTY
 
 
 def bucket_of(row: Row) -> Bucket:
