@@ -24,6 +24,7 @@ catalog: sqlite:///data/catalog.db
 state: data
 seal_key: file:data/seal.key
 policies: policies
+limits: {{party: 2000, requests: 2000}}
 """
 
 BARE = """

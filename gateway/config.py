@@ -134,6 +134,9 @@ class LimitsEntry(Entry):
     requests: Annotated[int, at_least(1, 100_000)] = Field(
         default=1024, description="Requests at once; beyond them 503 SlowDown."
     )
+    party: Annotated[int, at_least(1, 100_000)] = Field(
+        default=512, description="Requests of one party at once; beyond them 503 SlowDown."
+    )
     connections: Annotated[int, at_least(1, 1_000_000)] = Field(
         default=10_000, description="Open connections; beyond them new ones are closed."
     )
@@ -146,7 +149,9 @@ class LimitsEntry(Entry):
     head: Duration = Field(
         default=10, description="Time within which a request's head must arrive."
     )
-    stall: Duration = Field(default=60, description="Time for which a body may give no byte.")
+    stall: Duration = Field(
+        default=60, description="Time for which a body may give, or take, no byte."
+    )
     idle: Duration = Field(default=630, description="Time between two requests of a connection.")
     wait: Duration = Field(default=50, description="Time that a write waits for its copies.")
     stop: Duration = Field(default=30, description="Time that running requests get when it stops.")

@@ -45,6 +45,7 @@ LAYERS = (
     ("gateway.s3.listings", 4),
     ("gateway.s3.body", 4),
     ("gateway.s3.desk", 4),
+    ("gateway.s3.listening", 4),
     ("gateway.s3.heading", 4),
     ("gateway.s3.heads", 4),
     ("gateway.s3.wire", 4),

@@ -89,7 +89,8 @@ def first_that_works(ways: Sequence[Way]) -> Way:
 
 async def _whole(chunks: AsyncIterable[bytes], length: int, digest: str) -> Chunks:
     """A store that ends early or runs over must not look like a whole object (D-3), nor bytes that
-    are not what was written: with a digest the last piece is held back until it is known."""
+    are not what was written: the last piece is held back until all is known. The others are not:
+    what is held of them is held once more for every reader that stalls."""
     left = length
     seen = xxhash.xxh3_128()
     held = b""
@@ -97,11 +98,12 @@ async def _whole(chunks: AsyncIterable[bytes], length: int, digest: str) -> Chun
         left -= len(chunk)
         if left < 0:
             raise Damaged("a store returned more bytes than it was asked for")
-        if held:
-            yield held
-        held = chunk
         if digest:
             seen.update(chunk)
+        if left:
+            yield chunk
+        else:
+            held = held or chunk
     if left:
         raise StoreUnavailable("a store returned fewer bytes than it holds")
     if digest and seen.hexdigest() != digest:

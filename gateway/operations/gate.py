@@ -1,7 +1,10 @@
-"""The start-up gate: a build on which the gateway would not be safe is refused, with the mend."""
+"""The start-up gate: a build on which the gateway would not be safe is refused, with the mend; and
+what the system lets it have."""
 
 from __future__ import annotations
 
+import logging
+import resource
 import ssl
 import sys
 from collections.abc import Iterator
@@ -15,6 +18,13 @@ from gateway.errors import StartRefused
 PYTHON_MIN = (3, 11)
 AIOHTTP_MIN = (3, 14, 3)
 OPENSSL_MIN = (3, 0)
+
+OWN_FILES = 256
+"""Open files that no connection accounts for: catalog, folders, stores, the courier's."""
+FILES_OF_A_CONNECTION = 2
+"""Its socket, and the file that it reads or writes."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +72,17 @@ def _mends(build: Build) -> Iterator[str]:
 
 def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
+
+
+def connections(wanted: int) -> int:
+    """Raises the limit on open files as far as this process may, and returns the connections that
+    fit in it: beyond it no file could be opened either, for anybody."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard == resource.RLIM_INFINITY:
+        return wanted
+    fit = max(1, (hard - OWN_FILES) // FILES_OF_A_CONNECTION)
+    if fit < wanted:
+        log.warning("the limit on open files allows fewer connections", extra={"connections": fit})
+    return min(fit, wanted)

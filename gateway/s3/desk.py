@@ -23,15 +23,18 @@ HEAD_BYTES_MAX = 32 * 1024
 class Limits:
     """Beyond any of these a request is refused; sizes are in bytes, times in seconds.
 
+    `party_requests_max` are those of one party, and of all whose signature is yet to be read.
     `head_s` is the time for a connection's first request head; `stall_s` how long a body may give
-    no byte; `idle_s` how long a connection may wait for its next request (longer than clients keep
-    theirs: 60 s in JVMs, or they meet a connection that has just been closed).
+    no byte, or a client take none, and the time for all fields of a form; `idle_s` how long a
+    connection may wait for its next request (longer than clients keep theirs: 60 s in JVMs, or
+    they meet a connection that has just been closed).
     """
 
     body_bytes_max: int = OBJECT_BYTES_MAX
     head_bytes_max: int = HEAD_BYTES_MAX
     document_bytes_max: int = 4 * 1024**2
     requests_max: int = 1024
+    party_requests_max: int = 512
     connections_max: int = 10_000
     parts_max: int = PART_NUMBER_MAX
     head_s: float = 10.0

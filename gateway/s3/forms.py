@@ -65,6 +65,7 @@ class FormDecoder:
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"\r\n--" + boundary
         self._buffer = bytearray(b"\r\n")  # so that the first delimiter looks like the others
+        self._head_bytes = 0  # of the fields that were taken off the buffer
         self.fields: dict[str, str] = {}
         self.filename = ""
         self.in_file = False
@@ -109,20 +110,29 @@ class FormDecoder:
         if field == FILE:
             named = _FILENAME.search(head)
             self.filename = re.split(r"[/\\]", named[1])[-1] if named else ""
-            del self._buffer[: head_end + 4]
+            self._take(head_end + 4)
             self.in_file = True
             return True
         value_end = self._buffer.find(self._delimiter, head_end + 2)
         if value_end < 0:
             return self._wait()
         self._keep(field, bytes(self._buffer[head_end + 4 : value_end]))
-        del self._buffer[:value_end]
+        self._take(value_end)
         return True
 
+    def _take(self, count: int) -> None:
+        """Names count as values do: a form of empty fields without end is one, too."""
+        del self._buffer[:count]
+        self._head_bytes += count
+        self._check(self._head_bytes)
+
     def _wait(self) -> bool:
-        if len(self._buffer) > FORM_BYTES_MAX:
-            raise S3Error("MaxPostPreDataLengthExceededError")
+        self._check(self._head_bytes + len(self._buffer))
         return False
+
+    def _check(self, head_bytes: int) -> None:
+        if head_bytes > FORM_BYTES_MAX:
+            raise S3Error("MaxPostPreDataLengthExceededError")
 
     def _keep(self, field: str, raw: bytes) -> None:
         try:
@@ -132,8 +142,6 @@ class FormDecoder:
         if field in self.fields:
             raise S3Error("InvalidArgument", f"The form has the field {field} twice.")
         self.fields[field] = value
-        if sum(map(len, self.fields.values())) > FORM_BYTES_MAX:
-            raise S3Error("MaxPostPreDataLengthExceededError")
 
 
 # --- who signed it -----------------------------------------------------------------------------

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import quote, urlencode, urlsplit
 
-from gateway.errors import TooLarge
+from gateway.errors import KeyTooLong, TooLarge
 from gateway.exchange import Found
-from gateway.model import Chunks, ObjectRef
+from gateway.model import KEY_BYTES_MAX, Chunks, ObjectRef
 from gateway.s3 import heading, heads
 from gateway.s3.address import CONTROL
 from gateway.s3.checksums import Claims, parse_claims
@@ -25,15 +26,25 @@ SEE_OTHER = 303
 _STATUSES: Mapping[str, int] = MappingProxyType({"200": 200, "201": CREATED})
 
 
-async def read_form(wire: Wire, boundary: bytes) -> Form:
-    """The form up to its file, of which not a byte is kept in memory."""
+async def read_form(wire: Wire, boundary: bytes, within_s: float) -> Form:
+    """The form up to its file, of which not a byte is kept in memory. Who sends it is known only
+    once its fields are read, so they must all come within `within_s` seconds."""
     decoder = FormDecoder(boundary)
     chunks = wire.chunks()
-    first = b""
+    try:
+        async with asyncio.timeout(within_s):
+            first = await _fields(decoder, chunks)
+    except TimeoutError:
+        raise wire.stalled() from None
+    return Form(decoder.fields, decoder.filename, _content(decoder, first, chunks))
+
+
+async def _fields(decoder: FormDecoder, chunks: Chunks) -> bytes:
+    """Feeds the decoder up to the file, and returns the file's first bytes."""
     async for data in chunks:
         first = decoder.feed(data)
         if decoder.in_file:
-            return Form(decoder.fields, decoder.filename, _content(decoder, first, chunks))
+            return first
     raise S3Error("MalformedPOSTRequest")
 
 
@@ -82,7 +93,7 @@ async def post_object(desk: Desk, request: Request) -> Answer:
     fields = dict(form.fields)
     if not fields.get("key"):
         raise S3Error("InvalidArgument", "Bucket POST must contain a field named 'key'.")
-    fields["key"] = fields["key"].replace(FILENAME, form.filename)
+    fields["key"] = _key(fields["key"], form.filename)
     size = judge(fields, request.bucket, request.now)
     headers = _headers(fields)
     heads.check("PostObject", headers, writes=True)
@@ -93,6 +104,13 @@ async def post_object(desk: Desk, request: Request) -> Answer:
     ref = ObjectRef(request.bucket, fields["key"])
     found = await desk.exchange.objects.put(request.caller, ref, file, draft, heads.expect({}))
     return _answer(desk, fields, found, file.checksum)
+
+
+def _key(template: str, filename: str) -> str:
+    """`${filename}` may stand in the key, more than once: what is too long anyhow is not made."""
+    if max(len(template), len(filename)) > KEY_BYTES_MAX:
+        raise KeyTooLong
+    return template.replace(FILENAME, filename)
 
 
 _SIGNING = frozenset({"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"})

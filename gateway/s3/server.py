@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import TooBusy
 from gateway.exchange import Exchange
@@ -24,6 +22,7 @@ from gateway.s3.dates import NS_PER_SECOND, http_date
 from gateway.s3.desk import Desk, Limits, Request, Signer
 from gateway.s3.errors import S3Error, render
 from gateway.s3.forms import Form, authenticate, boundary_of
+from gateway.s3.listening import Listening
 from gateway.s3.origin import origin
 from gateway.s3.posting import read_form
 from gateway.s3.presign import hoisted
@@ -36,10 +35,6 @@ from gateway.telemetry import Telemetry, request_id
 
 DOOR = "s3"
 HOST_ID = "crossdock"
-HEADERS_MAX = 512
-READ_BYTES = 256 * 1024
-"""What a connection may hold of a body that nobody has taken yet: half of what is read ahead."""
-LINGER_S = 10.0
 BACKLOG = 1024
 
 HEALTH = "/-/health"
@@ -47,9 +42,6 @@ READY = "/-/ready"
 CLIENT_GONE = 499
 """Counted where a client hung up before its answer was sent (nginx's number for it)."""
 CLOSE_S = 1.0
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-Unreadable = Callable[[web.BaseRequest], web.StreamResponse]
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +57,7 @@ class _Turn:
     id: str
     now: int
     operation: str = "Unknown"
+    seat: str | None = None  # the party that it counts for; "" while that is not known
 
 
 class S3Door:
@@ -107,6 +100,7 @@ class S3Door:
         self._desk = Desk(exchange, limits, region, token_secret, external_url.rstrip("/"))
         self._keys = SigningKeys()
         self._running = 0
+        self._seats: dict[str, int] = {}
         self._stopping = False
         self._idle = asyncio.Event()
         self._date = (0, "")
@@ -118,7 +112,14 @@ class S3Door:
     async def start(self, host: str, port: int, ssl: ssl.SSLContext | None = None) -> int:
         """Listens, and returns the port that it got (asked for 0, the system chooses)."""
         loop = asyncio.get_running_loop()
-        listener = await loop.create_server(self.server(), host, port, ssl=ssl, backlog=BACKLOG)
+        listener = await loop.create_server(
+            self.server(),
+            host,
+            port,
+            ssl=ssl,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=self._limits.head_s if ssl else None,
+        )
         self._listener = listener
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
@@ -185,6 +186,8 @@ class S3Door:
                 sent = await wire.send(answer, prelude, last=self._stopping)
         except ConnectionError:
             sent = Sent(CLIENT_GONE, keep_alive=False)
+        finally:
+            self._rise(turn)
         took = perf_counter() - started
         self._telemetry.request(
             Finished(DOOR, turn.operation, sent.status, took, wire.received, wire.sent)
@@ -202,8 +205,9 @@ class S3Door:
             self._telemetry.turned_away()
             raise TooBusy
         headers = _headers(raw)
-        form = await _form(wire, target, headers)
+        form = await self._form(turn, wire, target, headers)
         verified = self._authenticate(turn, raw, headers, form)
+        self._sit(turn, verified.credential.principal.party)
         if verified.presigned:
             headers |= hoisted(target.query)
         operation = match(raw.method, target, headers)
@@ -211,6 +215,37 @@ class S3Door:
         caller = Caller(verified.credential.principal, DOOR, turn.id)
         request = Request(operation, target, headers, caller, verified, wire, turn.now, form)
         return await dispatch.serve(self._desk, request)
+
+    async def _form(
+        self, turn: _Turn, wire: Wire, target: Target, headers: Mapping[str, str]
+    ) -> Form | None:
+        """The form of a POST to a bucket that has no signature of its own."""
+        if wire.raw.method != "POST" or target.resource is not Resource.BUCKET or target.query:
+            return None
+        boundary = boundary_of(headers.get("content-type", ""))
+        if not boundary or "authorization" in headers:
+            return None
+        self._sit(turn, "")
+        return await read_form(wire, boundary, self._limits.stall_s)
+
+    def _sit(self, turn: _Turn, party: str) -> None:
+        """Nobody takes every place from the others: no party, nor all strangers together."""
+        self._rise(turn)
+        taken = self._seats.get(party, 0)
+        if taken >= self._limits.party_requests_max:
+            self._telemetry.turned_away()
+            raise TooBusy
+        self._seats[party] = taken + 1
+        turn.seat = party
+
+    def _rise(self, turn: _Turn) -> None:
+        if turn.seat is not None:
+            left = self._seats[turn.seat] - 1
+            if left:
+                self._seats[turn.seat] = left
+            else:
+                del self._seats[turn.seat]
+            turn.seat = None
 
     def _unreadable(self, raw: web.BaseRequest) -> web.Response:
         """The answer to bytes that are no HTTP request. Nothing of them is told or logged, and
@@ -267,16 +302,6 @@ class S3Door:
         )
 
 
-async def _form(wire: Wire, target: Target, headers: Mapping[str, str]) -> Form | None:
-    """The form of a POST to a bucket that has no signature of its own."""
-    if wire.raw.method != "POST" or target.resource is not Resource.BUCKET or target.query:
-        return None
-    boundary = boundary_of(headers.get("content-type", ""))
-    if not boundary or "authorization" in headers:
-        return None
-    return await read_form(wire, boundary)
-
-
 def _headers(raw: web.BaseRequest) -> dict[str, str]:
     """Values by lower-case name, repeats joined with a comma. What is no UTF-8 is read as latin-1
     (RFC 9110, 5.5), so that the text can be kept anywhere."""
@@ -301,68 +326,3 @@ def _rendered(error: Exception, turn: _Turn, raw: web.BaseRequest) -> Answer:
     resource = raw.raw_path.partition("?")[0]
     body = build.error(shown, resource, turn.id, HOST_ID)
     return heading.document(body, headers, shown.status)
-
-
-class _Connection(RequestHandler):
-    """aiohttp's connection, but for what it says of bytes that it can't parse."""
-
-    def __init__(self, listening: Listening, settings: Mapping[str, Any]) -> None:
-        super().__init__(listening, loop=asyncio.get_running_loop(), **settings)
-        self._listening = listening
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if status >= 500 or request.writer.output_size > 0:
-            return super().handle_error(request, status, exc, message)
-        return self._listening.unreadable(request)
-
-
-class Listening(web.Server):
-    """aiohttp's server with our settings, and bounds on connections that it lacks. `unreadable`
-    answers what can't be parsed: aiohttp's own answer would echo it, and name versions."""
-
-    def __init__(self, handler: Handler, unreadable: Unreadable, limits: Limits) -> None:
-        super().__init__(self._first)
-        self._settings = {
-            "auto_decompress": False,  # a gzip body is stored as it came
-            "max_line_size": limits.head_bytes_max,
-            "max_field_size": limits.head_bytes_max,
-            "max_headers": HEADERS_MAX,
-            "keepalive_timeout": limits.idle_s,
-            "lingering_time": LINGER_S,
-            "read_bufsize": READ_BYTES,
-            "access_log": None,
-        }
-        self.unreadable = unreadable
-        self._handler = handler
-        self._limits = limits
-        self._silent: dict[RequestHandler, asyncio.TimerHandle] = {}
-
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, self._settings)
-
-    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
-        super().connection_made(handler, transport)
-        if len(self.connections) > self._limits.connections_max:
-            transport.abort()
-            return
-        loop = asyncio.get_running_loop()
-        self._silent[handler] = loop.call_later(self._limits.head_s, handler.force_close)
-
-    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
-        self._spoke(handler)
-        super().connection_lost(handler, exc)
-
-    async def _first(self, raw: web.BaseRequest) -> web.StreamResponse:
-        self._spoke(raw.protocol)
-        return await self._handler(raw)
-
-    def _spoke(self, handler: RequestHandler) -> None:
-        timer = self._silent.pop(handler, None)
-        if timer is not None:
-            timer.cancel()

@@ -8,8 +8,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import cast
 
 from aiohttp import HttpVersion11, web
+from aiohttp.http_writer import StreamWriter
 
 from gateway.errors import IncompleteBody, StoreUnavailable
 from gateway.model import EMPTY, Chunks
@@ -63,7 +65,8 @@ class Broken(ConnectionResetError):
 class Wire:
     """A request's connection, until its answer is sent.
 
-    `stall_s` is how long a body may give no byte. `received` and `sent` count bytes of content.
+    `stall_s` is how long a body may give no byte, and a client take none of its answer.
+    `received` and `sent` count bytes of content.
     """
 
     def __init__(self, raw: web.BaseRequest, *, stall_s: float) -> None:
@@ -72,6 +75,7 @@ class Wire:
         self.received = 0
         self.sent = 0
         self._stall_s = stall_s
+        self._writer = cast(StreamWriter, raw.writer)
         self._broken = False
         expect = raw.headers.get("Expect", "")
         self._expects = expect.lower() == "100-continue" and raw.version >= HttpVersion11
@@ -85,7 +89,7 @@ class Wire:
         """
         if self._expects:
             self._expects = False
-            await self.raw.writer.write(CONTINUE)
+            await self._write(CONTINUE)
         content = self.raw.content
         while not content.at_eof():
             try:
@@ -94,14 +98,19 @@ class Wire:
                     async with asyncio.timeout(self._stall_s):
                         data = await content.readany()
             except TimeoutError:
-                self._broken = True
-                raise S3Error("RequestTimeout") from None
+                raise self.stalled() from None
             except (OSError, web.RequestPayloadError) as error:
                 self._broken = True
+                content.feed_eof()  # or aiohttp would read on, to throw the rest away
                 raise IncompleteBody from error
             if data:
                 self.received += len(data)
                 yield data
+
+    def stalled(self) -> S3Error:
+        """The rest of the body is not waited for: the connection ends with the answer."""
+        self._broken = True
+        return S3Error("RequestTimeout")
 
     async def send(self, answer: Answer, prelude: str, *, last: bool = False) -> Sent:
         """Writes the answer; `prelude` is the headers that every answer has, each with its CRLF;
@@ -118,28 +127,28 @@ class Wire:
             body = b"" if bare else answer.body
             self.started = True
             self.sent += len(body)
-            await self._write(head, body)
+            await self._write_both(head, body)
         elif bare:
             await answer.chunks.aclose()  # type: ignore[attr-defined]
             self.started = True
-            await self.raw.writer.write(_head(answer, answer.length, prelude, close=close))
+            await self._write(_head(answer, answer.length, prelude, close=close))
         else:
             head = _head(answer, answer.length, prelude, close=close)
             await self._stream(answer.chunks, answer.length, head)
         return Sent(answer.status, keep_alive=not close)
 
     async def _stream(self, pieces: Chunks, length: int, head: bytes) -> None:
-        writer = self.raw.writer
         async with aclosing(pieces) as chunks:  # type: ignore[type-var]
             first = await anext(chunks, b"")
             self.started = True
-            await self._write(head, first)
+            await self._write_both(head, first)
             self.sent += len(first)
             if self.sent == length:
                 return
+            del first  # it would be kept as long as the client takes for the rest
             try:
                 async for chunk in chunks:
-                    await writer.write(chunk)
+                    await self._write(chunk)
                     self.sent += len(chunk)
                 if self.sent != length:
                     raise StoreUnavailable("the bytes of an answer ended early")
@@ -147,12 +156,26 @@ class Wire:
                 self.abort()
                 raise
 
-    async def _write(self, head: bytes, body: bytes) -> None:
+    async def _write_both(self, head: bytes, body: bytes) -> None:
         if len(body) <= JOIN_BYTES_MAX:
-            await self.raw.writer.write(head + body if body else head)
+            await self._write(head + body if body else head)
         else:
-            await self.raw.writer.write(head)
-            await self.raw.writer.write(body)
+            await self._write(head)
+            await self._write(body)
+
+    async def _write(self, data: bytes) -> None:
+        """Waits while the connection holds more than its buffer should, whoever filled it: a
+        client that asks without end and reads no answer must not fill the memory. One that takes
+        nothing for `stall_s` is cut off."""
+        await self._writer.write(data, drain=False)
+        if not self.raw.protocol.writing_paused:
+            return
+        try:
+            async with asyncio.timeout(self._stall_s):
+                await self._writer.drain()
+        except TimeoutError:
+            self.abort()
+            raise Broken from None
 
     def abort(self) -> None:
         """Cuts the connection without a clean end."""
@@ -164,9 +187,7 @@ class Wire:
         """An answer given before the whole body came: what follows on this connection may be the
         rest of it. A small rest is thrown away by aiohttp; a client that still waits for
         `100 Continue` may never send it, and its next request would be taken for this body."""
-        if self.raw.version < HttpVersion11 or self.raw.headers.get("Connection") == "close":
-            return True
-        if self._expects:
+        if self.raw.version < HttpVersion11 or not self.raw.keep_alive or self._expects:
             return True
         if self.raw.content.is_eof():
             return False

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the real servers that the tests talk to into .tools/ (ignored by git), as far as this
-# machine can: Azurite needs npm, fake-gcs-server and versitygw need Go. What can't be had is left
-# out and said so; the tests that need it then skip with the same reason. Running it again costs
+# machine can: Azurite needs npm, fake-gcs-server and versitygw need Go, nginx apt (of which it is
+# only unpacked) or to be installed already. What can't be had is left out and said so; the tests that need it then skip with the same reason. Running it again costs
 # nothing.
 set -u
 AZURITE_VERSION=3.37.0
@@ -27,7 +27,19 @@ go_program() {
         echo "$1: left out, Go could not build it"
 }
 
+nginx_program() {
+    [ -x "$tools/bin/nginx" ] && return 0
+    [ -n "$(PATH=$PATH:/usr/sbin command -v nginx)" ] && return 0
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+        { echo "nginx: left out, there is no apt"; return 0; }
+    mkdir -p "$tools/bin" "$tools/unpacked"
+    (cd "$tools/unpacked" && apt-get download nginx >/dev/null 2>&1 && dpkg-deb -x nginx_*.deb . &&
+        mv usr/sbin/nginx "$tools/bin/nginx") || echo "nginx: left out, apt could not fetch it"
+    rm -rf "$tools/unpacked"
+}
+
 azurite
+nginx_program
 go_program fake-gcs-server "github.com/fsouza/fake-gcs-server@$FAKE_GCS_VERSION"
 go_program versitygw "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
 ls "$tools/bin" "$tools/node_modules/.bin/azurite-blob" 2>/dev/null

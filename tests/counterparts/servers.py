@@ -77,6 +77,23 @@ def versitygw() -> Iterator[str]:
             yield endpoint
 
 
+@contextlib.contextmanager
+def nginx(config: str) -> Iterator[str]:
+    """The reverse proxy. `config` is its whole file, with `{folder}` and `{port}` to be filled."""
+    installed = TOOLS / "bin" / "nginx"
+    places = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    program = str(installed) if installed.exists() else shutil.which("nginx", path=places)
+    if program is None:
+        raise Absent("nginx is not installed: run tests/counterparts/install.sh (needs apt)")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "nginx.conf")
+        file.write_text(config.format(folder=folder, port=port))
+        command = [program, "-c", str(file), "-p", folder, "-e", "stderr"]
+        with _serving(command, port, "nginx") as endpoint:
+            yield endpoint
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

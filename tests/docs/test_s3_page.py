@@ -102,6 +102,7 @@ def test_the_limits_are_the_codes() -> None:
         "less for small documents",
         "presigned URL": f"{PRESIGNED_S_MAX} seconds",
         "requests at once": f"{limits.requests_max} (`limits.requests`)",
+        "requests of one party at once": f"{limits.party_requests_max} (`limits.party`)",
     }
     assert SKEW_S_MAX == 15 * 60
     assert "15 minutes apart" in TEXT

@@ -58,13 +58,15 @@ def test_missing_bytes_are_an_internal_error(tmp_path: Path) -> None:
 def test_answer_can_not_be_made_to_hold_another_header(value: str) -> None:
     sent: list[bytes] = []
 
-    async def write(data: bytes) -> None:
+    async def write(data: bytes, *, drain: bool) -> None:
         sent.append(data)
 
     raw = SimpleNamespace(
         method="GET",
         version=HttpVersion11,
         headers={},
+        keep_alive=True,
+        protocol=SimpleNamespace(writing_paused=False),
         content=SimpleNamespace(is_eof=lambda: True),
         writer=SimpleNamespace(write=write),
     )

@@ -3,23 +3,19 @@ what one of them sends must never become the answer of another."""
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from gateway.s3.desk import Limits
+from tests.counterparts.servers import Absent, nginx
 from tests.security.framing_cases import CASES, KEPT, SLOW, Case
 from tests.security.test_framing_raw import BODY, answers, filled, head
 from tests.security.world import Watched
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 FIRST_S, QUIET_S = 3.0, 0.04
-STARTED_S = 10.0
 PROBE = b"what the next client asked for"
 PROXIES_OWN = frozenset({501, 505})  # a coding or a version of HTTP that nginx itself refuses
 
@@ -29,7 +25,7 @@ events {{ worker_connections 256; }}
 http {{
   access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  upstream gateway {{ server 127.0.0.1:{gateway}; keepalive 1; }}
+  upstream gateway {{ server 127.0.0.1:GATEWAY; keepalive 1; }}
   server {{
     listen 127.0.0.1:{port}; client_max_body_size 0; merge_slashes off;
     location / {{
@@ -39,8 +35,6 @@ http {{
   }}
 }}
 """
-
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -54,31 +48,13 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 
 @pytest.fixture(scope="module")
-def proxy(door: Watched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    folder = tmp_path_factory.mktemp("nginx")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, gateway=door.port, port=port))
-    assert NGINX
-    with subprocess.Popen([NGINX, "-c", str(config), "-p", str(folder), "-e", "stderr"]) as nginx:
-        try:
-            wait_for(port, folder)
-            yield port
-        finally:
-            nginx.terminate()
-
-
-def wait_for(port: int, folder: Path) -> None:
-    end = time.monotonic() + STARTED_S
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail(f"nginx did not start: {folder.joinpath('error.log').read_text()}")
+def proxy(door: Watched) -> Iterator[int]:
+    """The port of an nginx before the gateway."""
+    try:
+        with nginx(CONFIG.replace("GATEWAY", str(door.port))) as endpoint:
+            yield int(endpoint.rpartition(":")[2])
+    except Absent as error:
+        pytest.skip(str(error))
 
 
 def heard(port: int, sent: bytes, enough: int = 0) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.s3 import server
+from gateway.s3 import listening
 from gateway.s3.desk import Limits
 from tests.s3.raw import UNSIGNED, sign
 from tests.security.framing_cases import CASES, CLOSED, Case
@@ -24,7 +24,7 @@ BODY = b"the body of the next answer"
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     limits = Limits(head_s=0.3, stall_s=0.3, idle_s=5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server, "LINGER_S", 0.3)
+        patch.setattr(listening, "LINGER_S", 0.3)
         yield from opened(tmp_path_factory, limits)
 
 
