@@ -37,11 +37,11 @@ BATCH = 200
 CHECKS = 5000
 """Versions times rules in one turn, at up to a microsecond each: many rules make it shorter."""
 
-BATCH_PAUSE_S = 0.01
-"""Between two turns, so that a pass over a large bucket leaves requests their speed."""
-
 TOGETHER = 16
 """Changes at once, so that they share commits."""
+
+PAUSE_S = 0.01
+"""After each turn and after each lot of changes, so that a pass leaves requests their speed."""
 
 HIDDEN, REMOVED, ABORTED, MISSED = "hidden", "removed", "aborted", "missed"
 
@@ -114,6 +114,7 @@ class Lifecycle:
                     for start in range(0, len(works), TOGETHER):
                         some = works[start : start + TOGETHER]
                         done.update(await asyncio.gather(*(work() for work in some)))
+                        await asyncio.sleep(PAUSE_S)
         return Passed(*(done[name] for name in (HIDDEN, REMOVED, ABORTED, MISSED)))
 
     async def _versions(self, this: Round) -> AsyncGenerator[Sequence[Work]]:
@@ -127,7 +128,7 @@ class Lifecycle:
                 if len(found) < this.batch:
                     break
                 after = found[-1]
-                await asyncio.sleep(BATCH_PAUSE_S)
+                await asyncio.sleep(PAUSE_S)
 
     async def _uploads(self, this: Round) -> AsyncGenerator[Sequence[Work]]:
         days = upload_days(this.rules)
@@ -146,7 +147,7 @@ class Lifecycle:
             if len(found) < this.batch:
                 return
             after = found[-1]
-            await asyncio.sleep(BATCH_PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
 
     async def _act(self, this: Round, standing: Standing, what: Due) -> str:
         hides = what.act is Act.HIDE

@@ -12,6 +12,7 @@ from gateway.errors import CrossdockError
 from gateway.exchange.collector import Collector
 from gateway.exchange.lifecycle import Lifecycle
 from gateway.lifecycle import turn
+from gateway.locks import DAY_NS
 from gateway.model import Bucket
 from gateway.stores import CanTidy, Store
 
@@ -93,6 +94,8 @@ class Expiring:
 
     async def run(self) -> None:
         """Until cancelled."""
+        if self._day_ns != DAY_NS:
+            log.warning("lifecycle.day is not 24h: what rules expire goes too soon, or too late")
         while True:
             await _attempt("lifecycle", self.step)
             await asyncio.sleep(self._every_s)

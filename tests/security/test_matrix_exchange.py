@@ -145,6 +145,19 @@ def test_every_verb_has_a_row_in_the_matrix(watched: Watched) -> None:
     assert verbs_of(watched.exchange) == {name for name, _, _ in VERBS} | INNER
 
 
+def test_no_door_reaches_what_the_worker_alone_does() -> None:
+    """Lifecycle acts for a bucket's owner without being asked by anybody."""
+    attributes = [
+        node
+        for path in GATEWAY.joinpath("s3").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute)
+    ]
+    assert attributes
+    assert not [node for node in attributes if node.attr == "lifecycle"]
+    assert not [node for node in attributes if getattr(node.value, "attr", "") == "lifecycle"]
+
+
 def test_doors_call_verbs_alone() -> None:
     """The parts' inner steps ask nothing: a door that called one would pass by policy."""
     called = set()

@@ -58,6 +58,13 @@ def canaries(fields: dict[str, str]) -> set[str]:
     return {word.removeprefix("CANARY-") for word in words if word.startswith("CANARY-")}
 
 
+def test_by_which_lifecycle_rule_something_went_is_told_to_its_author_alone() -> None:
+    gone = replace(WRITE, kind="marker", detail={"lifecycle": "CANARY-lifecycle-rule"})
+    assert "lifecycle-rule" in canaries(given_to(gone, "acme"))
+    for other in ("globex", "initech"):
+        assert "lifecycle-rule" not in canaries(given_to(gone, other))
+
+
 def test_the_author_of_a_write_gets_all_but_its_partners_own() -> None:
     assert canaries(given_to(WRITE, "acme")) == {
         "acme-principal",
