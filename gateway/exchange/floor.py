@@ -75,12 +75,18 @@ class Floor:
         self.rows = means.rows
         self.mesh = mesh
         self.stores = stores
+        self.withdrawals = 0
         self._entered = asyncio.Event()
 
     def enter(self, mesh: Mesh, stores: StoreOf) -> None:
         self.mesh, self.stores = mesh, stores
+        self.withdrew()
         self._entered.set()
         self._entered = asyncio.Event()
+
+    def withdrew(self) -> None:
+        """Something may have been taken from somebody: what is being read is asked about again."""
+        self.withdrawals += 1
 
     async def next_mesh(self, revision: str) -> None:
         """Returns once a mesh of another revision is in force."""
@@ -140,6 +146,24 @@ class Floor:
         if held is None or not self.sees(caller.party, held, bucket):
             return None
         return held
+
+    async def still(
+        self, caller: Caller, held: Held, as_of: int | None, error: CrossdockError, seen: int
+    ) -> int:
+        """The number of withdrawals by now. Where that is not the one that was `seen` last, raises
+        unless the caller, its principal as it is now, may still read what it began to read."""
+        now = self.withdrawals
+        if now == seen:
+            return now
+        ref = held.version.ref
+        party = self.mesh.parties.get(caller.party)
+        spec = party and party.principals.get(caller.principal.name)
+        if not spec:
+            raise self.refused(caller, ref, error, held.version)
+        bucket = await self.readable(replace(caller, principal=spec.principal), ref)
+        if await self.held(caller, ref, bucket, held.version.id, as_of) is None:
+            raise self.refused(caller, ref, error, held.version)
+        return now
 
     async def judged_on_view(
         self, caller: Caller, ref: ObjectRef, bucket: Bucket, expect: Expect

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from gateway.catalog import Expect
 from gateway.errors import (
@@ -12,6 +13,7 @@ from gateway.errors import (
     KeyIsDeleted,
     NoSuchKey,
     NoSuchVersion,
+    NotFound,
     VersionIsMarker,
 )
 from gateway.exchange.drafts import check_draft, check_tags
@@ -23,7 +25,13 @@ from gateway.exchange.publishing import (
     Publication,
     commit_version,
 )
-from gateway.exchange.reading import first_that_works, from_copy, from_extents, usable_copy
+from gateway.exchange.reading import (
+    first_that_works,
+    from_copy,
+    from_extents,
+    usable_copy,
+    while_allowed,
+)
 from gateway.exchange.terms import CopySource, Draft, Found, Reading, Way
 from gateway.exchange.waiting import awaited, delivered
 from gateway.extents import Label
@@ -245,7 +253,9 @@ class Objects:
         as_of: int | None = None,
         kind: str = "read",
     ) -> Reading:
-        """As `look`, with the way to the bytes. A first read may promise the reader a copy."""
+        """As `look`, with the way to the bytes. A first read may promise the reader a copy. A
+        withdrawal ends a long way, wherever it has come to, as a new read would be refused."""
+        began = self._floor.withdrawals
         bucket = await self._floor.readable(caller, ref)
         held = await self.visible(caller, ref, bucket, version, as_of)
         self._floor.served(kind, caller, held)
@@ -253,7 +263,11 @@ class Objects:
         deliveries = await promise_copy(self._floor, caller, bucket, held, deliveries)
         return Reading(
             self._shown_to(caller, bucket, held, deliveries),
-            self._way(caller, held.version, deliveries),
+            while_allowed(
+                self._way(caller, held.version, deliveries),
+                partial(self._floor.still, caller, held, as_of, _absent(ref, version)),
+                began,
+            ),
         )
 
     async def visible(
@@ -261,7 +275,7 @@ class Objects:
     ) -> Held:
         held = await self._floor.rows.head(caller.party, ref, version=version, as_of=as_of)
         if held is None or not self._floor.sees(caller.party, held, bucket):
-            error = NoSuchVersion(version=version) if version else NoSuchKey(key=ref.key)
+            error = _absent(ref, version)
             raise self._floor.refused(caller, ref, error, held.version if held else None)
         if not held.version.marker:
             return held
@@ -305,6 +319,10 @@ class Objects:
 
 def extent_key(at: int, name: str) -> str:
     return f".crossdock/extents/{at >> EXTENT_SHARD_BITS:x}/{name}"
+
+
+def _absent(ref: ObjectRef, version: str) -> NotFound:
+    return NoSuchVersion(version=version) if version else NoSuchKey(key=ref.key)
 
 
 def _own(version: Version, revision: str) -> Held:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 import xxhash
@@ -18,6 +18,9 @@ from gateway.exchange.terms import Way
 from gateway.extents import slices
 from gateway.model import Chunks, Delivery, DeliveryKind, DeliveryState, Version
 from gateway.stores import Inbox, Store
+
+ASK_BYTES_MIN = 1024 * 1024
+"""A read up to this long is over before a withdrawal could matter."""
 
 StoreFor = Callable[[str, str], Store]
 
@@ -85,6 +88,23 @@ def first_that_works(ways: Sequence[Way]) -> Way:
         raise trouble or StoreUnavailable
 
     return read if len(ways) > 1 else ways[0]
+
+
+def while_allowed(way: Way, ask: Callable[[int], Awaitable[int]], began: int) -> Way:
+    """The way, as long as `ask` does not raise. It is given the number of withdrawals that was
+    seen last, at first `began`, and returns that of now; each piece waits for it."""
+
+    async def read(start: int, length: int) -> Chunks:
+        seen = began
+        async with aclosing(way(start, length)) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                seen = await ask(seen)
+                yield chunk
+
+    def chosen(start: int, length: int) -> Chunks:
+        return read(start, length) if length > ASK_BYTES_MIN else way(start, length)
+
+    return chosen
 
 
 async def _whole(chunks: AsyncIterable[bytes], length: int, digest: str) -> Chunks:

@@ -55,4 +55,5 @@ class Tagging:
 
         committed = await commit_decided(self._floor, caller, ref, bucket, change)
         fault("exchange.after-tags")
+        self._floor.withdrew()
         return await self._objects.found(caller, bucket, replace(held, version=committed))

@@ -7,11 +7,12 @@ import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 from aiohttp import web
 
-from gateway.errors import TooBusy
+from gateway.errors import Denied, NotFound, TooBusy
 from gateway.exchange import Exchange
 from gateway.identity import Credential
 from gateway.model import Caller
@@ -180,7 +181,7 @@ class S3Door:
                 raise
             except Exception as error:
                 if wire.started:
-                    log.exception("an answer broke off", extra={"operation": turn.operation})
+                    _log_broken(error, turn.operation)
                     raise Broken from error
                 answer = _rendered(error, turn, raw)
                 sent = await wire.send(answer, prelude, last=self._stopping)
@@ -208,6 +209,7 @@ class S3Door:
         form = await self._form(turn, wire, target, headers)
         verified = self._authenticate(turn, raw, headers, form)
         self._sit(turn, verified.credential.principal.party)
+        wire.allowed = partial(self._in_force, verified.access_key, verified.credential)
         if verified.presigned:
             headers |= hoisted(target.query)
         operation = match(raw.method, target, headers)
@@ -282,6 +284,11 @@ class S3Door:
         found = self._lookup(access_key)
         return None if found is None else Signer(found.secret.reveal(), found.principal)
 
+    def _in_force(self, access_key: str, signer: Signer) -> bool:
+        """Whether the key that a running request was signed with is still good."""
+        found = self._lookup(access_key)
+        return found is not None and found.secret.reveal() == signer.secret
+
     def _own(self, path: str) -> Answer:
         """Health is bare here: details are the admin door's."""
         if path == HEALTH:
@@ -314,6 +321,14 @@ def _headers(raw: web.BaseRequest) -> dict[str, str]:
             value = raw_value.decode("latin-1")
         found[name] = f"{found[name]},{value}" if name in found else value
     return found
+
+
+def _log_broken(error: Exception, operation: str) -> None:
+    """A withdrawal is no fault."""
+    if isinstance(error, NotFound | Denied):
+        log.info("a download was cut by a withdrawal", extra={"operation": operation})
+    else:
+        log.error("an answer broke off", exc_info=error, extra={"operation": operation})
 
 
 def _rendered(error: Exception, turn: _Turn, raw: web.BaseRequest) -> Answer:

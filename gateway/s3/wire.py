@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -66,7 +66,8 @@ class Wire:
     """A request's connection, until its answer is sent.
 
     `stall_s` is how long a body may give no byte, and a client take none of its answer.
-    `received` and `sent` count bytes of content.
+    `received` and `sent` count bytes of content. `allowed` is asked between any two pieces, either
+    way: whether who sent the request may still send it.
     """
 
     def __init__(self, raw: web.BaseRequest, *, stall_s: float) -> None:
@@ -74,6 +75,7 @@ class Wire:
         self.started = False
         self.received = 0
         self.sent = 0
+        self.allowed: Callable[[], bool] = _always
         self._stall_s = stall_s
         self._writer = cast(StreamWriter, raw.writer)
         self._broken = False
@@ -103,6 +105,9 @@ class Wire:
                 self._broken = True
                 content.feed_eof()  # or aiohttp would read on, to throw the rest away
                 raise IncompleteBody from error
+            if not self.allowed():
+                self._broken = True
+                raise S3Error("InvalidAccessKeyId")
             if data:
                 self.received += len(data)
                 yield data
@@ -148,6 +153,8 @@ class Wire:
             del first  # it would be kept as long as the client takes for the rest
             try:
                 async for chunk in chunks:
+                    if not self.allowed():
+                        raise Broken
                     await self._write(chunk)
                     self.sent += len(chunk)
                 if self.sent != length:
@@ -193,6 +200,10 @@ class Wire:
             return False
         length = self.raw.content_length
         return length is None or length - self.received > DRAIN_BYTES_MAX
+
+
+def _always() -> bool:
+    return True
 
 
 def _head(answer: Answer, length: int, prelude: str, *, close: bool) -> bytes:
