@@ -47,7 +47,7 @@ from gateway.s3.desk import Limits
 from gateway.s3.server import S3Door
 from gateway.sealer import Sealer
 from gateway.stores import Store
-from gateway.stores.build import build
+from gateway.stores.build import build, fitted
 from gateway.telemetry import Telemetry
 
 STORE_THREADS = 16
@@ -234,7 +234,9 @@ async def _house(config: Config, outside: Outside, stack: AsyncExitStack) -> Hou
     pool = ThreadPoolExecutor(STORE_THREADS, "store")
     stack.callback(pool.shutdown, cancel_futures=True)
     rooms = Storerooms(
-        lambda spec, secrets: build(spec, secrets, pool),
+        lambda spec, secrets: fitted(
+            build(spec, secrets, pool), telemetry.store(spec.party, spec.name), outside.draw
+        ),
         lambda reference: resolve(reference, config.policies),
     )
     house = House(config, outside, catalog, seal, sealer, vitals, rooms)

@@ -176,6 +176,40 @@ class _Lanes:
         self._late.labels(party, store).inc()
 
 
+@dataclass(slots=True)
+class _Calls:
+    """What one verb of one store has taken so far; `outcomes` counts by error, "" for none."""
+
+    outcomes: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    bytes: int = 0
+
+
+class _Stores(Collector):
+    def __init__(self, tallies: Mapping[tuple[str, str, str], _Calls]) -> None:
+        self._tallies = tallies
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("party", "store", "verb")
+        calls = CounterMetricFamily(
+            "crossdock_store_calls",
+            "Calls of a store, by what came of them; reads of a folder are not counted.",
+            labels=(*labels, "outcome"),
+        )
+        seconds = CounterMetricFamily(
+            "crossdock_store_seconds", "Time that calls of a store took.", labels=labels
+        )
+        read = CounterMetricFamily(
+            "crossdock_store_read_bytes", "Bytes read from a store.", labels=labels
+        )
+        for name, tally in self._tallies.items():
+            for outcome, count in tally.outcomes.items():
+                calls.add_metric((*name, outcome or "ok"), count)
+            seconds.add_metric(name, tally.seconds)
+            read.add_metric(name, tally.bytes)
+        yield from (calls, seconds, read)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One finished request; bytes are of content, headers left out."""
@@ -195,7 +229,9 @@ class Telemetry:
         self.registry = registry
         self._log = logging.getLogger("gateway.requests") if log_requests else None
         self._tallies: dict[tuple[str, str], _Tally] = {}
+        self._calls: dict[tuple[str, str, str], _Calls] = {}
         registry.register(_Requests(self._tallies))
+        registry.register(_Stores(self._calls))
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
@@ -237,6 +273,17 @@ class Telemetry:
         self.log_sealed = gauge(
             "crossdock_log_sealed_records", "Records that the newest checkpoint covers."
         ).set
+
+    def store(self, party: str, name: str) -> Callable[[str, float, int, str], None]:
+        """What is told of each call of that store: verb, seconds, bytes read, error or ""."""
+
+        def measure(verb: str, seconds: float, read: int, error: str) -> None:
+            tally = self._calls.setdefault((party, name, verb), _Calls())
+            tally.outcomes[error] = tally.outcomes.get(error, 0) + 1
+            tally.seconds += seconds
+            tally.bytes += read
+
+        return measure
 
     def request(self, done: Request) -> None:
         """Counts one finished request."""

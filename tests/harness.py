@@ -39,10 +39,11 @@ from gateway.identity import Credential, Secret
 from gateway.model import PART_BYTES_MIN, Chunks, Event, Share, Version
 from gateway.operations.storerooms import Storerooms
 from gateway.policy.document import load
-from gateway.policy.mesh import Mesh
+from gateway.policy.mesh import Mesh, StoreSpec
 from gateway.s3.desk import Limits
 from gateway.s3.server import S3Door
-from gateway.stores.build import build
+from gateway.stores.build import build, fitted
+from gateway.stores.wrappers import Place
 from gateway.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -171,7 +172,7 @@ class Gateway:
     async def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.catalog = await SqliteCatalog.open(self.folder / "catalog.db", clock=self.clock)
-        self.rooms = Storerooms(lambda spec, secrets: build(spec, secrets, self._pool), Secret)
+        self.rooms = Storerooms(self._build, Secret)
         self.courier = Courier(
             self.catalog,
             decide=self._decide,
@@ -215,6 +216,10 @@ class Gateway:
             self.exchange.enter(mesh, stores)
         else:
             self.exchange = Exchange(self._means(), mesh, stores)
+
+    def _build(self, spec: StoreSpec, secrets: Mapping[str, str]) -> Place:
+        measure = self.telemetry.store(spec.party, spec.name)
+        return fitted(build(spec, secrets, self._pool), measure, random.random)
 
     def _means(self) -> Means:
         return Means(

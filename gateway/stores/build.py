@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
@@ -20,14 +21,25 @@ from gateway.stores.gcs_tokens import Tokens
 from gateway.stores.gcs_wire import ENDPOINT as GCS_ENDPOINT
 from gateway.stores.gcs_wire import Bucket
 from gateway.stores.profiles import PROFILES
+from gateway.stores.wrappers import Measure, Measured, Place, Tries, wrapped
 
 DEFAULT_REGION = "us-east-1"
 
 BuiltStore = FileStore | CloudStore | GcsStore
 
 
+CALLS_AT_ONCE = 256
+"""Of one store in a cloud: each is a connection."""
+
+CALL_WAIT_SECONDS = 30.0
+TRIES = 3
+RETRY_SECONDS = 0.1
+"""Before the second try; four times as long before the next. Who asks may have another place to
+read from, and the courier has a patience of its own."""
+
+
 def build(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> BuiltStore:
-    """The store that `spec` describes. `secrets` holds its credentials, resolved:
+    """The bare store that `spec` describes. `secrets` holds its credentials, resolved:
 
     s3      id, secret, maybe token (of a session)
     azure   key (the account's) or sas (a shared access signature)
@@ -44,6 +56,30 @@ def build(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> BuiltS
             f"The store {spec.name} of {spec.party} lacks {error.args[0]!r}, "
             f"or is of a kind that isn't one of {', '.join(_KINDS)}."
         ) from error
+
+
+def fitted(place: BuiltStore, measure: Measure, draw: Callable[[], float]) -> Place:
+    """The store as it is used. `measure` is told of every call but reads of a folder; `draw` gives
+    the jitter of waits. A folder needs neither more tries nor a limit: its pool is one."""
+    if isinstance(place, FileStore):
+        return MeasuredFolder(place, measure, perf_counter, reads=False)
+    return wrapped(
+        place,
+        most=CALLS_AT_ONCE,
+        wait_s=CALL_WAIT_SECONDS,
+        tries=Tries(TRIES, lambda tried: RETRY_SECONDS * 4 ** (tried - 1) * (0.5 + draw())),
+        measure=measure,
+        clock=perf_counter,
+    )
+
+
+class MeasuredFolder(Measured):
+    """What a folder can do beyond other stores."""
+
+    inner: FileStore
+
+    async def tidy(self) -> int:
+        return await self.inner.tidy()
 
 
 def _file(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> FileStore:

@@ -142,33 +142,61 @@ class Retrying(Around):
 
 
 class Limited(Around):
-    """At most `most` calls and open reads at once; the others wait, in order."""
+    """At most `most` calls at once; the others wait in order, but no longer than `wait_s`.
 
-    def __init__(self, inner: Place, most: int) -> None:
+    A read counts while it waits for the store, and not while its reader takes what it got: slow
+    readers would keep the store from all others.
+    """
+
+    def __init__(self, inner: Place, most: int, wait_s: float) -> None:
         super().__init__(inner)
         self._slots = asyncio.Semaphore(most)
+        self._wait_s = wait_s
 
     async def once(self, verb: str, work: Callable[[], Awaitable[T]]) -> T:
-        async with self._slots:
+        async with self._slot():
             return await work()
 
     async def flow(self, verb: str, opened: Callable[[int], Chunks]) -> Chunks:
-        async with self._slots, closing(reading := opened(0)):
-            async for chunk in reading:
+        async with closing(reading := opened(0)):
+            while True:
+                async with self._slot():
+                    chunk = await anext(reading, None)
+                if chunk is None:
+                    return
                 yield chunk
+
+    @contextlib.asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("too many calls at once to this store") from None
+        try:
+            yield
+        finally:
+            self._slots.release()
 
 
 Measure = Callable[[str, float, int, str], None]
-"""Told of each call: verb, seconds, bytes read, and the name of the error ("" for none)."""
+"""Told of each call: verb, seconds that the store took, bytes read, and the name of the error (""
+for none)."""
 
 
 class Measured(Around):
-    """`clock` gives seconds, monotone."""
+    """`clock` gives seconds, monotone. Without `reads` these pass as they are: those of a folder
+    take less time than would be added to them."""
 
-    def __init__(self, inner: Place, measure: Measure, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, inner: Place, measure: Measure, clock: Callable[[], float], *, reads: bool = True
+    ) -> None:
         super().__init__(inner)
         self._measure = measure
         self._clock = clock
+        if not reads:
+            self.read = inner.read  # type: ignore[method-assign]
+            self.read_copy = inner.read_copy  # type: ignore[method-assign]
 
     async def once(self, verb: str, work: Callable[[], Awaitable[T]]) -> T:
         began = self._clock()
@@ -182,18 +210,24 @@ class Measured(Around):
             self._measure(verb, self._clock() - began, 0, error)
 
     async def flow(self, verb: str, opened: Callable[[int], Chunks]) -> Chunks:
-        began = self._clock()
-        error, passed = "", 0
+        seconds, passed, error = 0.0, 0, ""
         try:
             async with closing(reading := opened(0)):
-                async for chunk in reading:
+                while True:
+                    began = self._clock()
+                    try:
+                        chunk = await anext(reading, None)
+                    finally:
+                        seconds += self._clock() - began
+                    if chunk is None:
+                        return
                     passed += len(chunk)
                     yield chunk
         except BaseException as problem:
             error = "" if isinstance(problem, GeneratorExit) else type(problem).__name__
             raise
         finally:
-            self._measure(verb, self._clock() - began, passed, error)
+            self._measure(verb, seconds, passed, error)
 
 
 @contextlib.asynccontextmanager
@@ -211,10 +245,11 @@ def wrapped(
     place: Place,
     *,
     most: int,
+    wait_s: float,
     tries: Tries,
     measure: Measure,
     clock: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Place:
     """The one composition: each try takes a slot, and each is measured."""
-    return Retrying(Measured(Limited(place, most), measure, clock), tries, sleep)
+    return Retrying(Measured(Limited(place, most, wait_s), measure, clock), tries, sleep)

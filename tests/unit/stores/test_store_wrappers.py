@@ -139,21 +139,63 @@ def test_no_more_than_the_limit_at_once() -> None:
             yield b"x"
             running -= 1
 
-        store = Limited(Shaky(), 3)
+        store = Limited(Shaky(), 3, 5)
         await asyncio.gather(*(store.write(f"{KEY}{i}", slow(), size=1) for i in range(12)))
         assert most == 3
 
     asyncio.run(main())
 
 
-def test_an_abandoned_read_gives_its_slot_back() -> None:
+def test_slow_readers_keep_the_store_from_nobody() -> None:
     async def main() -> None:
-        store = Limited(Shaky(), 1)
+        store = Limited(Shaky(), 1, 1)
         await store.write(KEY, pieces(b"x" * 10**6), size=None)
-        reading: Any = store.read(KEY)
-        await anext(reading)
-        await reading.aclose()
-        await asyncio.wait_for(store.stat(KEY), 1)
+        readings: list[Any] = [store.read(KEY) for _ in range(3)]
+        for reading in readings:
+            await anext(reading)
+        assert (await store.stat(KEY)).size == 10**6
+        for reading in readings:
+            await reading.aclose()
+        assert (await store.stat(KEY)).size == 10**6
+
+    asyncio.run(main())
+
+
+def test_who_waits_too_long_is_told_that_the_store_is_busy() -> None:
+    async def main() -> None:
+        store, go = Limited(Shaky(), 1, 0.01), asyncio.Event()
+
+        async def slow() -> Chunks:
+            await go.wait()
+            yield b"x"
+
+        writing = asyncio.create_task(store.write(KEY, slow(), size=1))
+        await asyncio.sleep(0)
+        for busy in (store.stat(KEY), whole(store.read(KEY))):
+            with pytest.raises(StoreUnavailable, match="too many"):
+                await busy
+        go.set()
+        await writing
+        assert await whole(store.read(KEY)) == b"x"
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_wait_takes_no_slot() -> None:
+    async def main() -> None:
+        store, go = Limited(Shaky(), 1, 5), asyncio.Event()
+
+        async def slow() -> Chunks:
+            await go.wait()
+            yield b"x"
+
+        writing = asyncio.create_task(store.write(KEY, slow(), size=1))
+        waiting = asyncio.create_task(store.stat(KEY))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        go.set()
+        await writing
+        assert (await store.stat(KEY)).size == 1
 
     asyncio.run(main())
 
@@ -167,7 +209,11 @@ def test_each_call_is_measured() -> None:
         await whole(store.read(KEY))
         with pytest.raises(MissingFromStore):
             await store.stat(KEY + "x")
-        assert told == [("write", 1, 0, ""), ("read", 1, 5, ""), ("stat", 1, 0, "MissingFromStore")]
+        assert told == [("write", 1, 0, ""), ("read", 2, 5, ""), ("stat", 1, 0, "MissingFromStore")]
+        folder = Measured(Shaky(), lambda *what: told.append(what), lambda: 0.0, reads=False)
+        await folder.write(KEY, pieces(b"12345"), size=5)
+        assert await whole(folder.read(KEY)) == b"12345"
+        assert told[3:] == [("write", 0.0, 0, "")]
 
     asyncio.run(main())
 
@@ -179,7 +225,9 @@ class Wrapped:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Any]:
         inner = MemoryStore(lambda: 1_700_000_000 * 10**9)
-        store: Any = wrapped(inner, most=4, tries=TRIES, measure=lambda *_: None, clock=lambda: 0.0)
+        store: Any = wrapped(
+            inner, most=4, wait_s=5, tries=TRIES, measure=lambda *_: None, clock=lambda: 0.0
+        )
         store.parcel_of, store.put = inner.parcel_of, inner.put
         yield store
 
