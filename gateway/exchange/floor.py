@@ -15,6 +15,8 @@ from gateway.errors import (
     KeyTooLong,
     NoSuchBucket,
     NoSuchKey,
+    NoSuchVersion,
+    NotFound,
     StoreUnavailable,
 )
 from gateway.exchange.terms import Offload
@@ -148,7 +150,7 @@ class Floor:
         return held
 
     async def still(
-        self, caller: Caller, held: Held, as_of: int | None, error: CrossdockError, seen: int
+        self, caller: Caller, held: Held, named: str, as_of: int | None, seen: int
     ) -> int:
         """The number of withdrawals by now. Where that is not the one that was `seen` last, raises
         unless the caller, its principal as it is now, may still read what it began to read."""
@@ -159,10 +161,10 @@ class Floor:
         party = self.mesh.parties.get(caller.party)
         spec = party and party.principals.get(caller.principal.name)
         if not spec:
-            raise self.refused(caller, ref, error, held.version)
+            raise self.refused(caller, ref, absent(ref, named), held.version)
         bucket = await self.readable(replace(caller, principal=spec.principal), ref)
         if await self.held(caller, ref, bucket, held.version.id, as_of) is None:
-            raise self.refused(caller, ref, error, held.version)
+            raise self.refused(caller, ref, absent(ref, named), held.version)
         return now
 
     async def judged_on_view(
@@ -255,6 +257,11 @@ def check_key(key: str) -> None:
         raise KeyTooLong
     if key.startswith(RESERVED_PREFIX):
         raise Denied(f"keys below {RESERVED_PREFIX} are Crossdock's own")
+
+
+def absent(ref: ObjectRef, version: str) -> NotFound:
+    """What is said of a key, or of the version of it that was named, that is not to be seen."""
+    return NoSuchVersion(version=version) if version else NoSuchKey(key=ref.key)
 
 
 def label_of(bucket: Bucket, version: Version) -> str:

@@ -12,12 +12,10 @@ from gateway.errors import (
     CrossdockError,
     KeyIsDeleted,
     NoSuchKey,
-    NoSuchVersion,
-    NotFound,
     VersionIsMarker,
 )
 from gateway.exchange.drafts import check_draft, check_tags
-from gateway.exchange.floor import Floor, label_of
+from gateway.exchange.floor import Floor, absent, label_of
 from gateway.exchange.intake import Relayed, Taken, take
 from gateway.exchange.on_read import promise_copy
 from gateway.exchange.publishing import (
@@ -265,7 +263,7 @@ class Objects:
             self._shown_to(caller, bucket, held, deliveries),
             while_allowed(
                 self._way(caller, held.version, deliveries),
-                partial(self._floor.still, caller, held, as_of, _absent(ref, version)),
+                partial(self._floor.still, caller, held, version, as_of),
                 began,
             ),
         )
@@ -275,8 +273,8 @@ class Objects:
     ) -> Held:
         held = await self._floor.rows.head(caller.party, ref, version=version, as_of=as_of)
         if held is None or not self._floor.sees(caller.party, held, bucket):
-            error = _absent(ref, version)
-            raise self._floor.refused(caller, ref, error, held.version if held else None)
+            about = held.version if held else None
+            raise self._floor.refused(caller, ref, absent(ref, version), about)
         if not held.version.marker:
             return held
         if bucket.versioning is Versioning.OFF and not version:
@@ -319,10 +317,6 @@ class Objects:
 
 def extent_key(at: int, name: str) -> str:
     return f".crossdock/extents/{at >> EXTENT_SHARD_BITS:x}/{name}"
-
-
-def _absent(ref: ObjectRef, version: str) -> NotFound:
-    return NoSuchVersion(version=version) if version else NoSuchKey(key=ref.key)
 
 
 def _own(version: Version, revision: str) -> Held:

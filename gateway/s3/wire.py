@@ -175,14 +175,14 @@ class Wire:
         client that asks without end and reads no answer must not fill the memory. One that takes
         nothing for `stall_s` is cut off."""
         await self._writer.write(data, drain=False)
-        if not self.raw.protocol.writing_paused:
-            return
-        try:
-            async with asyncio.timeout(self._stall_s):
+        if self.raw.protocol.writing_paused:
+            limit = asyncio.get_running_loop().call_later(self._stall_s, self.abort)
+            try:
                 await self._writer.drain()
-        except TimeoutError:
-            self.abort()
-            raise Broken from None
+            finally:
+                limit.cancel()
+            if self.raw.transport is None:
+                raise Broken
 
     def abort(self) -> None:
         """Cuts the connection without a clean end."""
