@@ -8,8 +8,6 @@ before it is all there is.
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -18,13 +16,12 @@ from typing import Any
 
 import obstore
 
-from gateway.errors import ChangedInStore, MissingFromStore, Occupied, StoreUnavailable
+from gateway.errors import ChangedInStore, MissingFromStore, Occupied
 from gateway.model import RESERVED_PREFIX, Chunks
-from gateway.stores import Parcel, Placed, Written, bodies, marks, naming
+from gateway.stores import Parcel, Placed, Written, bodies, copies, marks, naming
 from gateway.stores.cloud import create, delete, domain_errors, read, upload
 from gateway.stores.profiles import Profile
 
-MARKS_FOLDER = f"{RESERVED_PREFIX}.marks/"
 STAGING_FOLDER = f"{RESERVED_PREFIX}.staging/"
 
 _HEADERS = MappingProxyType(
@@ -39,18 +36,6 @@ _HEADERS = MappingProxyType(
 _NATIVE = MappingProxyType({native: name for name, native in _HEADERS.items()})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Found:
-    size: int
-    etag: str
-    native_version: str
-    parcel: Parcel | None
-
-    @property
-    def ours(self) -> bool:
-        return self.parcel is not None and self.parcel.size == self.size
-
-
 class BlobInbox:
     def __init__(self, place: Any, profile: Profile, prefix: str = "") -> None:
         self._place = place
@@ -61,15 +46,13 @@ class BlobInbox:
         self, key: str, parcel: Parcel, body: Chunks, *, replace: str | None
     ) -> Written:
         name = self._name(key)
-        there = await self._find(key)
-        if there is None and replace is not None:
-            raise StoreUnavailable("The older copy is gone: examine again.")
-        if there is not None and not (there.ours and there.etag == replace):
-            raise Occupied
+        there, _ = await self._find(key)
+        copies.check_free(there, replace)
         attributes, more = self._attributes(parcel)
         if more is not None:
             with domain_errors():
-                await obstore.put_async(self._place, self._sidecar(key, parcel.version), more)
+                sidecar = copies.sidecar(self._prefix, key, parcel.version)
+                await obstore.put_async(self._place, sidecar, more)
         body = bodies.exact(body, parcel.size)
         held, whole = await bodies.first(body, self._profile.part_bytes)
         if whole:
@@ -77,20 +60,7 @@ class BlobInbox:
         return await self._put_large(key, name, bodies.joined(held, body), attributes, there)
 
     async def examine(self, key: str) -> Placed | None:
-        there = await self._find(key)
-        if there is None:
-            return None
-        if there.parcel is None:
-            return Placed(there.size, there.etag, there.native_version)
-        return Placed(
-            there.size,
-            there.etag,
-            there.native_version,
-            version=there.parcel.version,
-            number=there.parcel.number,
-            ref=there.parcel.ref,
-            altered=not there.ours,
-        )
+        return (await self._find(key))[0]
 
     def read_copy(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None
@@ -99,12 +69,13 @@ class BlobInbox:
 
     async def retag(self, key: str, tags: Mapping[str, str], *, if_match: str) -> Written:
         """obstore can't change metadata alone: our copy is written again from itself."""
-        there = await self._find(key)
+        there, held = await self._find(key)
         if there is None:
             raise MissingFromStore
-        if there.parcel is None or not there.ours or there.etag != if_match:
+        copies.check_ours(there, if_match)
+        if held is None:
             raise ChangedInStore
-        parcel = marks.tagged(there.parcel, tags)
+        parcel = marks.tagged(held, tags)
         try:
             body = self.read_copy(key, if_match=if_match)
             return await self.deliver(key, parcel, body, replace=if_match)
@@ -112,18 +83,15 @@ class BlobInbox:
             raise ChangedInStore from error
 
     async def remove_copy(self, key: str, *, if_match: str) -> None:
-        there = await self._find(key)
-        if there is None:
-            return
-        if there.parcel is None or not there.ours or there.etag != if_match:
-            raise ChangedInStore
-        await delete(self._place, self._name(key))
-        await delete(self._place, self._sidecar(key, there.parcel.version))
+        there, _ = await self._find(key)
+        if there is not None:
+            copies.check_ours(there, if_match)
+            await delete(self._place, self._name(key))
+            await delete(self._place, copies.sidecar(self._prefix, key, there.version))
 
     async def parcel_of(self, key: str) -> Parcel | None:
         """What our copy under this key carries; None if there is none."""
-        there = await self._find(key)
-        return None if there is None else there.parcel
+        return (await self._find(key))[1]
 
     async def names(self, prefix: str) -> AsyncIterator[str]:
         """Every key that begins with `prefix`; what is below `.crossdock/.` is the store's own."""
@@ -154,9 +122,6 @@ class BlobInbox:
     def _name(self, key: str) -> str:
         return self._prefix + naming.azure_name(key)
 
-    def _sidecar(self, key: str, version: str) -> str:
-        return f"{self._prefix}{MARKS_FOLDER}{hashlib.sha256(key.encode()).hexdigest()}/{version}"
-
     def _attributes(self, parcel: Parcel) -> tuple[dict[str, str], bytes | None]:
         metadata, more = marks.to_metadata(
             parcel,
@@ -171,16 +136,18 @@ class BlobInbox:
         }
         return metadata | headers, more
 
-    async def _find(self, key: str) -> _Found | None:
-        """A GET, for obstore's HEAD leaves the metadata out; its body is not read."""
+    async def _find(self, key: str) -> tuple[Placed | None, Parcel | None]:
+        """What lies there, and what its marks say. A GET, for obstore's HEAD leaves the metadata
+        out; its body is not read."""
         try:
             with domain_errors():
                 result = await obstore.get_async(self._place, self._name(key))
         except MissingFromStore:
-            return None
+            return None, None
         meta = result.meta
         parcel = await self._parcel(key, result.attributes)
-        return _Found(meta["size"], meta["e_tag"] or "", meta["version"] or "", parcel)
+        there = copies.placed(meta["size"], meta["e_tag"] or "", meta["version"] or "", parcel)
+        return there, parcel
 
     async def _parcel(self, key: str, attributes: Mapping[Any, str]) -> Parcel | None:
         headers = {_NATIVE[name]: v for name, v in attributes.items() if name in _NATIVE}
@@ -190,11 +157,12 @@ class BlobInbox:
         parcel = marks.from_metadata(metadata, headers)
         if parcel is None or marks.MORE not in metadata:
             return parcel
-        sidecar = read(self._place, self._sidecar(key, parcel.version), 0, None, None)
+        name = copies.sidecar(self._prefix, key, parcel.version)
+        sidecar = read(self._place, name, 0, None, None)
         return marks.from_document(json.loads(b"".join([chunk async for chunk in sidecar])))
 
     async def _put(
-        self, name: str, data: bytes, attributes: dict[str, str], there: _Found | None
+        self, name: str, data: bytes, attributes: dict[str, str], there: Placed | None
     ) -> Written:
         if there is None:
             return await create(self._place, name, data, attributes)
@@ -216,13 +184,13 @@ class BlobInbox:
         name: str,
         body: Chunks,
         attributes: dict[str, str],
-        there: _Found | None,
+        there: Placed | None,
     ) -> Written:
         aside = f"{self._prefix}{STAGING_FOLDER}{secrets.token_hex(16)}"
         await upload(self._place, aside, body, self._profile, attributes)
         try:
             if there is not None:
-                now = await self._find(key)
+                now, _ = await self._find(key)
                 if now is None or now.etag != there.etag:
                     raise Occupied
             with domain_errors():

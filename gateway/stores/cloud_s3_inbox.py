@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -30,14 +29,13 @@ from gateway.errors import (
     StoreUnavailable,
 )
 from gateway.model import RESERVED_PREFIX, Chunks
-from gateway.stores import Parcel, Placed, Written, bodies, marks, naming
+from gateway.stores import Parcel, Placed, Written, bodies, copies, marks, naming
 from gateway.stores.profiles import Profile
 
 PARTS_MAX = 10_000
 READ_BYTES = 256 * 1024
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 60
-MARKS_FOLDER = f"{RESERVED_PREFIX}.marks/"
 
 T = TypeVar("T")
 
@@ -90,13 +88,10 @@ class S3Inbox:
         self, key: str, parcel: Parcel, body: Chunks, *, replace: str | None
     ) -> Written:
         there = await self.examine(key)
-        if there is None and replace is not None:
-            raise StoreUnavailable("The older copy is gone: examine again.")
-        if there is not None and (there.etag != replace or not there.version or there.altered):
-            raise Occupied
+        copies.check_free(there, replace)
         options, more = self._options(parcel)
         if more is not None:
-            await self._put(self._sidecar(key, parcel.version), {}, more)
+            await self._put(copies.sidecar(self._prefix, key, parcel.version), {}, more)
         condition = {"IfNoneMatch": "*"} if replace is None else {"IfMatch": replace}
         body = bodies.exact(body, parcel.size)
         name = self._name(key)
@@ -111,27 +106,15 @@ class S3Inbox:
         except MissingFromStore as error:  # S3's answer to If-Match where nothing is any more
             if replace is None:
                 raise StoreRefused(error.message) from error
-            raise StoreUnavailable("The older copy is gone: examine again.") from error
+            raise copies.gone() from error
 
     async def examine(self, key: str) -> Placed | None:
         try:
             head = await self._head(key)
         except MissingFromStore:
             return None
-        size, etag = head["ContentLength"], head["ETag"]
-        native = head.get("VersionId", "")
         parcel = await self._parcel(key, head)
-        if parcel is None:
-            return Placed(size, etag, native)
-        return Placed(
-            size,
-            etag,
-            native,
-            version=parcel.version,
-            number=parcel.number,
-            ref=parcel.ref,
-            altered=size != parcel.size,
-        )
+        return copies.placed(head["ContentLength"], head["ETag"], head.get("VersionId", ""), parcel)
 
     async def read_copy(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None
@@ -172,7 +155,8 @@ class S3Inbox:
         placed = await self._ours(key, if_match)
         if placed is not None:
             await self._call("delete_object", Key=self._name(key))
-            await self._call("delete_object", Key=self._sidecar(key, placed.version))
+            sidecar = copies.sidecar(self._prefix, key, placed.version)
+            await self._call("delete_object", Key=sidecar)
 
     async def parcel_of(self, key: str) -> Parcel | None:
         """What our copy under this key carries; None if there is none."""
@@ -214,9 +198,6 @@ class S3Inbox:
         naming.natural(key)
         return self._prefix + key
 
-    def _sidecar(self, key: str, version: str) -> str:
-        return f"{self._prefix}{MARKS_FOLDER}{hashlib.sha256(key.encode()).hexdigest()}/{version}"
-
     def _options(self, parcel: Parcel) -> tuple[dict[str, Any], bytes | None]:
         metadata, more = marks.to_metadata(
             parcel,
@@ -234,8 +215,8 @@ class S3Inbox:
 
     async def _ours(self, key: str, if_match: str) -> Placed | None:
         placed = await self.examine(key)
-        if placed is not None and (placed.etag != if_match or not placed.version or placed.altered):
-            raise ChangedInStore
+        if placed is not None:
+            copies.check_ours(placed, if_match)
         return placed
 
     async def _parcel(
@@ -245,7 +226,8 @@ class S3Inbox:
         held = {name: head[field] for name, field in _HEADERS.items() if field in head}
         parcel = marks.from_metadata(metadata, held)
         if parcel is not None and marks.MORE in metadata:
-            answer = await self._call("get_object", Key=self._sidecar(key, parcel.version))
+            sidecar = copies.sidecar(self._prefix, key, parcel.version)
+            answer = await self._call("get_object", Key=sidecar)
             async with answer["Body"] as stream:
                 with _domain_errors():
                     text = await stream.read()

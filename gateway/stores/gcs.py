@@ -6,7 +6,6 @@ are the keys but for the few that GCS can't hold (naming.gcs_name); marks and ta
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -22,14 +21,13 @@ from gateway.errors import (
     StoreUnavailable,
 )
 from gateway.model import RESERVED_PREFIX, Chunks
-from gateway.stores import Parcel, Placed, Stat, Written, bodies, marks, naming
+from gateway.stores import Parcel, Placed, Stat, Written, bodies, copies, marks, naming
 from gateway.stores.gcs_upload import NOTHING, insert, put, remove
 from gateway.stores.gcs_wire import Bucket, domain_errors
 from gateway.stores.profiles import Profile
 
 READ_BYTES = 256 * 1024
 RANGE_NOT_SATISFIABLE = 416
-MARKS_FOLDER = f"{RESERVED_PREFIX}.marks/"
 
 _HEADERS = MappingProxyType(
     {
@@ -44,15 +42,10 @@ _HEADERS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    size: int
-    generation: str
+    placed: Placed
+    parcel: Parcel | None
     metageneration: str
     metadata: Mapping[str, str]
-    parcel: Parcel | None
-
-    @property
-    def ours(self) -> bool:
-        return self.parcel is not None and self.parcel.size == self.size
 
 
 class GcsStore:
@@ -109,14 +102,11 @@ class GcsStore:
     async def deliver(
         self, key: str, parcel: Parcel, body: Chunks, *, replace: str | None
     ) -> Written:
-        there = await self._find(key)
-        if there is None and replace is not None:
-            raise StoreUnavailable("The older copy is gone: examine again.")
-        if there is not None and not (there.ours and there.generation == replace):
-            raise Occupied
+        copies.check_free(await self.examine(key), replace)
         resource, more = self._resource(parcel)
         if more is not None:
-            await insert(self._bucket, self._sidecar(key, parcel.version), {}, more)
+            sidecar = copies.sidecar(self._prefix, key, parcel.version)
+            await insert(self._bucket, sidecar, {}, more)
         try:
             return await put(
                 self._bucket,
@@ -128,24 +118,12 @@ class GcsStore:
             )
         except ChangedInStore as error:
             if replace is not None and await self._find(key) is None:
-                raise StoreUnavailable("The older copy is gone: examine again.") from error
+                raise copies.gone() from error
             raise Occupied from error
 
     async def examine(self, key: str) -> Placed | None:
         there = await self._find(key)
-        if there is None:
-            return None
-        if there.parcel is None:
-            return Placed(there.size, there.generation, there.generation)
-        return Placed(
-            there.size,
-            there.generation,
-            there.generation,
-            version=there.parcel.version,
-            number=there.parcel.number,
-            ref=there.parcel.ref,
-            altered=not there.ours,
-        )
+        return None if there is None else there.placed
 
     def read_copy(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None
@@ -156,33 +134,33 @@ class GcsStore:
         there = await self._find(key)
         if there is None:
             raise MissingFromStore
-        if there.parcel is None or not there.ours or there.generation != if_match:
+        copies.check_ours(there.placed, if_match)
+        if there.parcel is None:
             raise ChangedInStore
         parcel = marks.tagged(there.parcel, tags)
         resource, more = self._resource(parcel)
         if more is not None:
-            await insert(self._bucket, self._sidecar(key, parcel.version), {}, more)
+            sidecar = copies.sidecar(self._prefix, key, parcel.version)
+            await insert(self._bucket, sidecar, {}, more)
         gone: dict[str, None] = dict.fromkeys(there.metadata.keys() - resource["metadata"].keys())
         await self._bucket.call(
             "PATCH",
             self._bucket.object(self._name(key)),
             {
-                "ifGenerationMatch": there.generation,
+                "ifGenerationMatch": there.placed.etag,
                 "ifMetagenerationMatch": there.metageneration,
             },
             data=json.dumps({"metadata": gone | resource["metadata"]}).encode(),
             headers={"content-type": "application/json"},
         )
-        return Written(there.size, there.generation, there.generation)
+        return Written(there.placed.size, there.placed.etag, there.placed.native_version)
 
     async def remove_copy(self, key: str, *, if_match: str) -> None:
-        there = await self._find(key)
-        if there is None:
-            return
-        if there.parcel is None or not there.ours or there.generation != if_match:
-            raise ChangedInStore
-        await remove(self._bucket, self._name(key), there.generation)
-        await remove(self._bucket, self._sidecar(key, there.parcel.version))
+        there = await self.examine(key)
+        if there is not None:
+            copies.check_ours(there, if_match)
+            await remove(self._bucket, self._name(key), there.etag)
+            await remove(self._bucket, copies.sidecar(self._prefix, key, there.version))
 
     async def parcel_of(self, key: str) -> Parcel | None:
         """What our copy under this key carries; None if there is none."""
@@ -197,9 +175,6 @@ class GcsStore:
 
     def _name(self, key: str) -> str:
         return self._prefix + naming.gcs_name(key)
-
-    def _sidecar(self, key: str, version: str) -> str:
-        return f"{self._prefix}{MARKS_FOLDER}{hashlib.sha256(key.encode()).hexdigest()}/{version}"
 
     def _resource(self, parcel: Parcel) -> tuple[dict[str, Any], bytes | None]:
         metadata, more = marks.to_metadata(
@@ -220,11 +195,12 @@ class GcsStore:
         headers = {name: about[field] for name, field in _HEADERS.items() if field in about}
         parcel = marks.from_metadata(metadata, headers)
         if parcel is not None and marks.MORE in metadata:
-            sidecar = self._read(self._sidecar(key, parcel.version), 0, None, None)
+            name = copies.sidecar(self._prefix, key, parcel.version)
+            sidecar = self._read(name, 0, None, None)
             parcel = marks.from_document(json.loads(b"".join([chunk async for chunk in sidecar])))
-        return _Found(
-            int(about["size"]), about["generation"], about["metageneration"], metadata, parcel
-        )
+        generation = about["generation"]
+        there = copies.placed(int(about["size"]), generation, generation, parcel)
+        return _Found(there, parcel, about["metageneration"], metadata)
 
     # --- single steps --------------------------------------------------------------------------
 
