@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 from gateway.digests import digest
 from gateway.errors import BadDigest, CrossdockError, TooLarge
-from gateway.model import Chunks
-from gateway.s3.checksums import Claims, parse_claims
+from gateway.model import EMPTY, Chunks
+from gateway.s3.checksums import TRAILER, Claims, parse_claims
 from gateway.s3.chunked import Decoder, decoder
 from gateway.s3.desk import Desk, Request
 from gateway.s3.errors import S3Error
@@ -101,12 +101,15 @@ def declared_size(request: Request) -> int | None:
 
 async def document(desk: Desk, request: Request, *, checksums: bool = True) -> bytes:
     """The whole of a small body, with its hash, checksum and framing verified. Where the headers'
-    `checksums` are those of something else, they are left alone.
+    `checksums` are those of something else, they are left alone; a trailer is the body's own.
 
     Raises MaxMessageLengthExceeded beyond the limit on documents, BadDigest.
     """
     limit = desk.limits.document_bytes_max
-    claims = parse_claims(request.headers) if checksums else Claims()
+    told = request.headers
+    if not checksums:
+        told = {TRAILER: told[TRAILER]} if TRAILER in told else EMPTY
+    claims = parse_claims(told)
     size = None
     if request.verified.payload.framed or "content-length" in request.headers:
         size = declared_size(request)

@@ -17,6 +17,7 @@ DEFAULT_ALGORITHM = "crc64nvme"
 FULL_OBJECT = "FULL_OBJECT"
 COMPOSITE = "COMPOSITE"
 
+TRAILER = "x-amz-trailer"
 HEADER_PREFIX = "x-amz-checksum-"
 _NOT_VALUES = frozenset({"x-amz-checksum-mode", "x-amz-checksum-algorithm", "x-amz-checksum-type"})
 _FULL_OBJECT_ALONE = frozenset({"crc64nvme"})
@@ -91,7 +92,7 @@ def named_algorithm(headers: Mapping[str, str]) -> str:
 
 
 def _trailers(headers: Mapping[str, str]) -> tuple[str, ...]:
-    names = headers.get("x-amz-trailer", "")
+    names = headers.get(TRAILER, "")
     found = tuple(name.strip().lower() for name in names.split(",") if name.strip())
     if not all(map(_algorithm_of, found)):
         raise S3Error("InvalidRequest", "x-amz-trailer may only name a checksum header.")

@@ -102,8 +102,7 @@ class Wire:
             except TimeoutError:
                 raise self.stalled() from None
             except (OSError, web.RequestPayloadError) as error:
-                self._broken = True
-                content.feed_eof()  # or aiohttp would read on, to throw the rest away
+                self._give_up()
                 raise IncompleteBody from error
             if not self.allowed():
                 self._broken = True
@@ -113,9 +112,15 @@ class Wire:
                 yield data
 
     def stalled(self) -> S3Error:
-        """The rest of the body is not waited for: the connection ends with the answer."""
-        self._broken = True
+        """The body did not come in time."""
+        self._give_up()
         return S3Error("RequestTimeout")
+
+    def _give_up(self) -> None:
+        """The connection ends with the answer: there is no rest of the body that aiohttp could
+        read and throw away, so that the answer would arrive."""
+        self._broken = True
+        self.raw.protocol._lingering_time = 0.0
 
     async def send(self, answer: Answer, prelude: str, *, last: bool = False) -> Sent:
         """Writes the answer; `prelude` is the headers that every answer has, each with its CRLF;
