@@ -29,6 +29,8 @@ from gateway.catalog.values import (
     SealedKey,
     Sees,
     Story,
+    Survey,
+    Surveyed,
     Unwrite,
     Write,
 )
@@ -72,6 +74,9 @@ __all__ = [
     "Sees",
     "Settings",
     "Story",
+    "Survey",
+    "Surveyed",
+    "Surveys",
     "Unwrite",
     "Uploads",
     "Write",
@@ -207,6 +212,21 @@ class Extents(Protocol):
         ...
 
 
+class Surveys(Protocol):
+    """What looks at everything at leisure: convergence, plans. Reads alone."""
+
+    async def survey(self, below: int, limit: int) -> Survey:
+        """A page over the versions whose numbers are less than `below`, newest first; `limit`
+        bounds those looked at, and so the memory and the time of a page (some 20 microseconds
+        each). A walk begins with 2**63 - 1 and may go on at any number at any time; what is
+        committed meanwhile lies above it."""
+        ...
+
+    async def version_count(self) -> int:
+        """Versions and markers that were ever committed: what a whole walk will have seen."""
+        ...
+
+
 class Outbox(Protocol):
     """What the courier needs."""
 
@@ -325,7 +345,7 @@ class Settings(Protocol):
         ...
 
 
-class Catalog(Ledger, Uploads, Extents, Outbox, AuditLog, Settings, Protocol):
+class Catalog(Ledger, Uploads, Extents, Surveys, Outbox, AuditLog, Settings, Protocol):
     """Everything, for the wiring and for the behaviour suite."""
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:

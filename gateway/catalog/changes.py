@@ -125,6 +125,7 @@ def _told_to(event: Event, parties: Iterable[str]) -> Event:
 
 
 def _insert(tx: Transaction, version: Version, heads: int) -> None:
+    tx.versions += 1
     tx.run(
         INSERT,
         (

@@ -17,6 +17,7 @@ from gateway.catalog.ledger import SqliteLedger
 from gateway.catalog.outbox import SqliteOutbox
 from gateway.catalog.settings import SqliteSettings
 from gateway.catalog.standings import SqliteStandings
+from gateway.catalog.surveying import SqliteSurvey
 from gateway.catalog.uploads import SqliteUploads
 from gateway.catalog.writer import UNAVAILABLE, Seal, Transaction, Writer
 from gateway.errors import CatalogUnavailable
@@ -36,6 +37,7 @@ class SqliteCatalog(
     SqliteStandings,
     SqliteUploads,
     SqliteExtents,
+    SqliteSurvey,
     SqliteOutbox,
     SqliteAuditLog,
     SqliteSettings,

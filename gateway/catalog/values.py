@@ -217,6 +217,34 @@ class Story:
     purged: bool = False  # its bytes are gone
 
 
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A version that is still kept (or a marker), as a walk over all of them sees it: what policy
+    looks at, the open grants, and the deliveries that are open or done. `current`: it is the
+    newest of its key in somebody's view. `tags_number` changes with its tags."""
+
+    number: int
+    facts: Facts
+    marker: bool
+    current: bool
+    tags_number: int
+    grants: tuple[Grant, ...]
+    deliveries: tuple[Delivery, ...]
+
+    def held_by(self, party: str) -> Grant | None:
+        return next((grant for grant in self.grants if grant.party == party), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One page of that walk, newest first. `seen` counts what was looked at, versions that are
+    gone included; `last` is the `below` of the next page, 0 at the end."""
+
+    versions: tuple[Surveyed, ...] = ()
+    seen: int = 0
+    last: int = 0
+
+
 # --- deliveries ----------------------------------------------------------------------------------
 
 

@@ -28,6 +28,8 @@ BATCH_REQUESTS_MAX = 256
 
 STOP_WAIT_S = 60
 
+KEEP_COUNTS = "UPDATE numbers SET last = ?, versions = ?"
+
 UNAVAILABLE = (
     apsw.FullError,
     apsw.IOError,
@@ -61,8 +63,19 @@ class Transaction:
         self._seal = seal
         self.clock = clock
         self.salts = salts
-        self.last: int = self.all("SELECT last FROM numbers")[0][0]
+        self.last: int
+        self.versions: int
+        self.last, self.versions = self.all("SELECT last, versions FROM numbers")[0]
         self.records: int = self.all("SELECT coalesce(max(place), -1) + 1 FROM records")[0][0]
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """What is counted here and not by the database; a roll-back sets it to what it was."""
+        return self.last, self.versions, self.records
+
+    @counts.setter
+    def counts(self, before: tuple[int, int, int]) -> None:
+        self.last, self.versions, self.records = before
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         return self._execute(sql, values).fetchall()
@@ -161,7 +174,7 @@ class Writer:
 
     def _commit(self, batch: Sequence[tuple[Any, asyncio.Future[Any]]]) -> list[Outcome]:
         transaction = self._transaction
-        before = transaction.last, transaction.records
+        before = transaction.counts
         try:
             if self._connection.in_transaction:  # the roll-back failed too: the disk was away
                 self._execute("ROLLBACK")
@@ -169,22 +182,22 @@ class Writer:
             fault("catalog.begun")
             outcomes = [self._attempt(work, future) for work, future in batch]
             if transaction.last != before[0]:
-                self._execute("UPDATE numbers SET last = ?", (transaction.last,))
+                self._execute(KEEP_COUNTS, (transaction.last, transaction.versions))
             fault("catalog.before-commit")
             self._execute("COMMIT")
-            before = transaction.last, transaction.records
+            before = transaction.counts
             fault("catalog.after-commit")
         except Exception as error:  # noqa: BLE001 - everyone who waits is told, and the thread lives
             if self._connection.in_transaction:
                 with contextlib.suppress(*UNAVAILABLE):  # tried again before the next batch
                     self._execute("ROLLBACK")
-            transaction.last, transaction.records = before
+            transaction.counts = before
             return [(future, None, _as_told(error)) for _, future in batch]
         return outcomes
 
     def _attempt(self, work: Callable[[Transaction], T], future: asyncio.Future[T]) -> Outcome:
         transaction = self._transaction
-        before = transaction.last, transaction.records
+        before = transaction.counts
         self._execute("SAVEPOINT request")
         try:
             result = work(transaction)
@@ -193,7 +206,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - it is the answer to this request alone
             self._execute("ROLLBACK TO request")
             self._execute("RELEASE request")
-            transaction.last, transaction.records = before
+            transaction.counts = before
             return future, None, error
         self._execute("RELEASE request")
         return future, result, None

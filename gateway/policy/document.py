@@ -14,6 +14,9 @@ from gateway.policy.party import PartyRules, beside, party_rules
 from gateway.policy.rules import Policy, Rules
 from gateway.policy.topology import TOPOLOGY, Topology, topology
 
+PLAN_HASH_CHARS = 16
+"""Hex digits: 64 bits, short enough to be typed."""
+
 Parsed = tuple[PartyRules | None, tuple[Problem, ...]]
 """A party's file by itself: its rules, or its problems."""
 
@@ -178,3 +181,11 @@ def revision_of(texts: Mapping[str, str]) -> str:
         for part in (name.encode(), texts[name].encode()):
             digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()
+
+
+def plan_hash(in_force: str, proposed: str) -> str:
+    """Names a plan: the step from one revision to another. `policy plan` prints it, and `policy
+    apply --expect` refuses once either end has changed. Files that were written in between do not
+    change what the plan says of the rest, so they are no part of it. `in_force` is "" before the
+    first policy."""
+    return revision_of({"in force": in_force, "proposed": proposed})[:PLAN_HASH_CHARS]

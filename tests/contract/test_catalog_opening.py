@@ -14,11 +14,21 @@ import apsw
 import pytest
 
 from gateway.audit.records import seal
-from gateway.catalog import changes, ledger, listing, opening, outbox, promises, uploads, views
+from gateway.catalog import (
+    changes,
+    ledger,
+    listing,
+    opening,
+    outbox,
+    promises,
+    surveying,
+    uploads,
+    views,
+)
 from gateway.catalog.sqlite import SqliteCatalog
 from gateway.errors import CatalogInUse, CatalogUnavailable, SchemaTooNew, StartRefused
 from gateway.model import ObjectRef
-from tests.contract.catalog_kit import BUCKET, R1, Bench, Clock, event_of, promise
+from tests.contract.catalog_kit import BUCKET, FAR, R1, Bench, Clock, event_of, promise
 
 SOUND = [
     (3, 44, 6),
@@ -144,6 +154,35 @@ def test_reading_beside_a_running_gateway(tmp_path: Path) -> None:
 
     opened(tmp_path / "c.db", story)
     opened(tmp_path / "c.db", has_one_key, read_only=True)
+
+
+def test_a_reader_walks_over_all_versions_beside_a_running_gateway(tmp_path: Path) -> None:
+    async def story(catalog: SqliteCatalog) -> None:
+        bench = Bench(catalog, Clock())
+        await bench.new_policy(R1)
+        reader = await SqliteCatalog.open(tmp_path / "c.db", clock=Clock(), read_only=True)
+        written = await bench.put("k")
+        page = await reader.survey(FAR, 10)
+        assert [each.number for each in page.versions] == [written.number]
+        assert await reader.version_count() == 1
+        await reader.close()
+
+    opened(tmp_path / "c.db", story)
+
+
+def test_a_catalog_from_before_the_count_is_counted(tmp_path: Path) -> None:
+    path = str(tmp_path / "c.db")
+    connection = opening.connect(path, opening.READ_WRITE)
+    opening.migrate(connection, [each for each in opening.editions() if each[0] <= 4])
+    row = "(?, ?, 'b', 'k', 'acme', 0, 0, 0, 0, '', '', '', '{}', '', 0, 1, 0, 0, 0, '')"
+    for number in (1, 2):
+        connection.execute(f"INSERT INTO versions VALUES {row}", (number, f"v{number}"))
+    connection.close()
+
+    async def story(catalog: SqliteCatalog) -> None:
+        assert await catalog.version_count() == 2
+
+    opened(tmp_path / "c.db", story)
 
 
 def test_there_must_be_something_to_read(tmp_path: Path) -> None:
@@ -319,6 +358,9 @@ HOT = {
     "replace": outbox.REPLACE,
     "open deliveries": outbox.OPEN,
     "open uploads": uploads.OPEN,
+    "survey": surveying.BELOW,
+    "survey grants": surveying.GRANTED,
+    "survey deliveries": surveying.PROMISED,
 }
 
 

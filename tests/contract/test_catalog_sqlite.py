@@ -19,6 +19,7 @@ from tests.contract.catalog_listing import ListingSuite
 from tests.contract.catalog_locks import LockSuite
 from tests.contract.catalog_outbox import OutboxSuite
 from tests.contract.catalog_storage import StorageSuite
+from tests.contract.catalog_survey import SurveySuite
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ class TestSqlite(
     OutboxSuite,
     FirstReadSuite,
     StorageSuite,
+    SurveySuite,
     AuditSuite,
 ):
     pass

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.model import Facts, ObjectRef
-from gateway.policy.document import Loaded, load, revision_of
+from gateway.policy.document import Loaded, load, plan_hash, revision_of
 from gateway.policy.mesh import Mesh, secrets_of
 from gateway.policy.nodes import Tree, read
 
@@ -225,3 +225,12 @@ def test_the_example_topology_is_without_fault() -> None:
         schema = "topology" if name == "topology.yaml" else "party"
         first = f"# yaml-language-server: $schema=../gateway/policy/{schema}.schema.json\n"
         assert text.startswith(first), name
+
+
+def test_a_plan_is_the_step_from_one_revision_to_another() -> None:
+    plan = plan_hash("a" * 64, "b" * 64)
+    assert plan == plan_hash("a" * 64, "b" * 64)
+    others = {plan_hash("b" * 64, "a" * 64), plan_hash("", "b" * 64), plan_hash("a" * 64, "c" * 64)}
+    assert plan not in others
+    assert len(others) == 3
+    assert len(plan) == 16

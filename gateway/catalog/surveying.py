@@ -1,0 +1,80 @@
+"""A walk over all versions, newest first, page by page: for what looks at everything at leisure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from gateway.catalog.desk import Desk
+from gateway.catalog.rows import (
+    DELIVERY,
+    DELIVERY_FROM,
+    GRANT,
+    Row,
+    delivery_of,
+    grant_of,
+    loads,
+)
+from gateway.catalog.values import Survey, Surveyed
+from gateway.model import EMPTY, Delivery, Grant, ObjectRef, Version
+
+# `rest` may hold 10,000 extents: only what policy looks at leaves it.
+BELOW = """
+SELECT v.number, v.id, v.bucket, v.key, v.author, v.at, v.size, v.tags, v.tags_number, v.marker,
+       v.heads, v.unwritten + v.purged, v.rest -> 'headers', v.rest -> 'metadata'
+FROM versions v WHERE v.number < ? ORDER BY v.number DESC LIMIT ?"""
+GRANTED = f"SELECT g.age, {GRANT} FROM grants g WHERE g.age BETWEEN ? AND ?"
+PROMISED = f"""
+SELECT {DELIVERY} FROM {DELIVERY_FROM}
+WHERE d.number BETWEEN ? AND ? AND d.state <= 2 ORDER BY d.number, d.id"""
+
+T = TypeVar("T")
+
+
+class SqliteSurvey(Desk):
+    async def version_count(self) -> int:
+        return int(self.reader.all("SELECT versions FROM numbers")[0][0])
+
+    async def survey(self, below: int, limit: int) -> Survey:
+        rows = self.reader.all(BELOW, (below, limit))
+        if not rows:
+            return Survey()
+        high, low = rows[0][0], rows[-1][0]
+        grants = _grouped(
+            (-age, grant_of(tuple(grant)))
+            for age, *grant in self.reader.all(GRANTED, (-high, -low))
+        )
+        deliveries = _grouped(
+            (delivery.number, delivery)
+            for delivery in map(delivery_of, self.reader.all(PROMISED, (low, high)))
+        )
+        found = (
+            _surveyed(row, tuple(grants.get(row[0], ())), tuple(deliveries.get(row[0], ())))
+            for row in rows
+            if not row[11]
+        )
+        kept = tuple(each for each in found if each.held_by(each.facts.author))
+        return Survey(kept, len(rows), low)
+
+
+def _grouped(pairs: Iterable[tuple[int, T]]) -> Mapping[int, Sequence[T]]:
+    found: defaultdict[int, list[T]] = defaultdict(list)
+    for number, each in pairs:
+        found[number].append(each)
+    return found
+
+
+def _surveyed(row: Row, grants: tuple[Grant, ...], deliveries: tuple[Delivery, ...]) -> Surveyed:
+    number, id_, bucket, key, author, at, size, tags, tags_number, marker, heads = row[:11]
+    headers, metadata = ((loads(text) if text else EMPTY) for text in row[12:])
+    looked_at = Version(
+        *(id_, ObjectRef(bucket, key), author, "", "", at, number),
+        size=size,
+        headers=headers,
+        metadata=metadata,
+        tags=loads(tags) if tags else EMPTY,
+        tags_number=tags_number,
+    )
+    facts = looked_at.facts
+    return Surveyed(number, facts, marker == 1, heads > 0, tags_number, grants, deliveries)
