@@ -24,6 +24,10 @@ it closing the connection is cheaper."""
 JOIN_BYTES_MAX = 64 * 1024
 """Up to here an answer's head and first piece go out in one write."""
 
+WAITING_LINGER_S = 1.0
+"""For a body that was not asked for: a client that was refused in place of `100 Continue` has
+hardly begun to send it."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _PHRASES: Mapping[int, str] = MappingProxyType({s.value: s.phrase for s in HTTPStatus})
@@ -117,10 +121,14 @@ class Wire:
         return S3Error("RequestTimeout")
 
     def _give_up(self) -> None:
-        """The connection ends with the answer: there is no rest of the body that aiohttp could
-        read and throw away, so that the answer would arrive."""
+        """The connection ends with the answer: no rest of the body is to be expected."""
         self._broken = True
-        self.raw.protocol._lingering_time = 0.0
+        self._linger(0.0)
+
+    def _linger(self, seconds: float) -> None:
+        """How long aiohttp reads on and throws away, so that the answer is not lost where the
+        client still sends."""
+        self.raw.protocol._lingering_time = seconds
 
     async def send(self, answer: Answer, prelude: str, *, last: bool = False) -> Sent:
         """Writes the answer; `prelude` is the headers that every answer has, each with its CRLF;
@@ -131,6 +139,8 @@ class Wire:
         take a part for the whole. Raises Broken then, and ConnectionError if the client is gone.
         """
         close = last or self._broken or self._must_close()
+        if self._expects:
+            self._linger(WAITING_LINGER_S)
         bare = self.raw.method == "HEAD" or answer.status in _BODILESS
         if answer.chunks is None:
             head = _head(answer, answer.length, prelude, close=close)
