@@ -20,6 +20,7 @@ from gateway.catalog.rows import (
     bucket_row,
     delivery_of,
     grant_of,
+    settings_of,
     settings_text,
     version_of,
 )
@@ -61,6 +62,9 @@ SELECT EXISTS (SELECT 1 FROM grants INDEXED BY grants_shown
 OPEN_UPLOADS = "SELECT id FROM uploads WHERE bucket = ? AND version = ''"
 
 ALL_BUCKETS = f"SELECT {BUCKET} FROM buckets WHERE gone_under IS NULL ORDER BY name"
+CORS_OF = """
+SELECT settings FROM buckets INDEXED BY buckets_with_cors
+WHERE name = ? AND gone_under IS NULL AND instr(settings, '"cors":') > 0"""
 MAKE_BUCKET = "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, NULL, ?)"
 PARTIES = """
 WITH RECURSIVE every (party) AS (
@@ -129,6 +133,10 @@ class SqliteLedger(Desk):
 
     async def buckets(self) -> Sequence[Bucket]:
         return [bucket_of(row) for row in self.reader.all(ALL_BUCKETS)]
+
+    async def cors(self, bucket: str) -> str:
+        row = self.reader.one(CORS_OF, (bucket,))
+        return settings_of(row[0]).get("cors", "") if row else ""
 
     async def create_bucket(self, bucket: Bucket, event: Event) -> None:
         def work(tx: Transaction) -> None:

@@ -45,6 +45,13 @@ class Buckets:
             raise self._floor.refused(caller, ObjectRef(name, ""), Denied(text))
         return bucket
 
+    async def cors(self, name: str) -> str:
+        """The CORS configuration that the bucket's owner has published, "" where there is none.
+        Whoever asks need be nobody, so an absent bucket is answered as one without a
+        configuration, out of the same look-up: it finds nothing in either case."""
+        kept = await self._floor.rows.cors(name)
+        return "" if name in self._floor.mesh.buckets else kept
+
     async def create(self, caller: Caller, name: str, *, lockable: bool = False) -> Bucket:
         """A bucket of the caller's party, private until a policy file says otherwise. A `lockable`
         one has object lock, and with it versioning.

@@ -18,12 +18,14 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         "AccessControlListNotSupported": (400, "The bucket does not allow ACLs."),
         "AccessDenied": (403, "Access Denied"),
+        "AccessForbidden": (403, "Access Forbidden"),
         "AuthorizationHeaderMalformed": (400, "The authorization header is malformed."),
         "AuthorizationQueryParametersError": (
             400,
             "The query parameters that carry the signature are incomplete or malformed.",
         ),
         "BadDigest": (400, "A checksum that you specified did not match what was received."),
+        "BadRequest": (400, "Bad Request"),
         "BucketAlreadyExists": (409, "The requested bucket name is not available."),
         "BucketAlreadyOwnedByYou": (409, "Your previous request to create the bucket succeeded."),
         "BucketNotEmpty": (409, "The bucket you tried to delete is not empty."),

@@ -8,13 +8,16 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from gateway.model import EMPTY
 from gateway.s3.address import Resource, Target
 from gateway.s3.errors import S3Error
 
 
 class Right(enum.Enum):
-    """What an operation needs: to see names, to read or write objects, to make or rule buckets."""
+    """What an operation needs: to see names, to read or write objects, to make or rule buckets;
+    or nothing, not even a signature."""
 
+    NONE = "none"
     LIST = "list"
     READ = "read"
     WRITE = "write"
@@ -24,7 +27,7 @@ class Right(enum.Enum):
     @property
     def changes(self) -> bool:
         """Whether a principal that may only read is refused."""
-        return self not in (Right.LIST, Right.READ)
+        return self not in (Right.NONE, Right.LIST, Right.READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _row("POST ?delete", BUCKET, "DeleteObjects", WRITE),
     _row("POST", BUCKET, "WriteGetObjectResponse", WRITE, CLOUD, header="x-amz-request-route"),
     _row("POST", BUCKET, "PostObject", WRITE),
-    _row("OPTIONS", BUCKET, "PreflightBucket", LIST, LATER),
+    _row("OPTIONS", BUCKET, "PreflightBucket", Right.NONE),
     *_bucket_config("acl", "BucketAcl", "Get Put"),
     *_bucket_config("tagging", "BucketTagging", "Get Put Delete"),
     *_bucket_config("cors", "BucketCors", "Get Put Delete"),
@@ -174,7 +177,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _row("DELETE ?uploadId", OBJECT, "AbortMultipartUpload", WRITE),
     _row("GET ?uploadId", OBJECT, "ListParts", WRITE),
     # what objects will have
-    _row("OPTIONS", OBJECT, "PreflightObject", READ, LATER),
+    _row("OPTIONS", OBJECT, "PreflightObject", Right.NONE),
     _row("GET ?attributes", OBJECT, "GetObjectAttributes", READ),
     _row("GET ?acl", OBJECT, "GetObjectAcl", READ),
     _row("PUT ?acl", OBJECT, "PutObjectAcl", WRITE),
@@ -261,7 +264,8 @@ def match(method: str, target: Target, headers: Container[str]) -> Operation:
     MethodNotAllowed: neither ever falls through to the plain operation. Known operations that are
     not built are returned too (see `not_implemented`), so that a stranger is refused first.
     """
-    query = target.query
+    # A browser asks for the whole URL that it is about to use, sub-resources and signature in it.
+    query = EMPTY if method == "OPTIONS" else target.query
     discriminators = DISCRIMINATORS[target.resource]
     for name in query:
         if name not in discriminators and name not in OPTIONAL:

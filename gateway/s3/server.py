@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
@@ -15,8 +15,8 @@ from aiohttp import web
 from gateway.errors import Denied, NotFound, TooBusy
 from gateway.exchange import Exchange
 from gateway.identity import Credential
-from gateway.model import Caller
-from gateway.s3 import dispatch, heading
+from gateway.model import EMPTY, Caller
+from gateway.s3 import cors, dispatch, heading
 from gateway.s3.address import Resource, Target, parse_target
 from gateway.s3.canonical import RequestHead
 from gateway.s3.dates import NS_PER_SECOND, http_date
@@ -58,6 +58,7 @@ class _Turn:
     id: str
     now: int
     operation: str = "Unknown"
+    cors: Mapping[str, str] = EMPTY  # headers of whatever the answer will be
     seat: str | None = None  # the party that it counts for; "" while that is not known
 
 
@@ -175,7 +176,7 @@ class S3Door:
         prelude = self._prelude(turn)
         try:
             try:
-                answer = await self._answer(turn, wire)
+                answer = _crossing(await self._answer(turn, wire), turn)
                 sent = await wire.send(answer, prelude, last=self._stopping)
             except ConnectionError:
                 raise
@@ -183,7 +184,7 @@ class S3Door:
                 if wire.started:
                     _log_broken(error, turn.operation)
                     raise Broken from error
-                answer = _rendered(error, turn, raw)
+                answer = _crossing(_rendered(error, turn, raw), turn)
                 sent = await wire.send(answer, prelude, last=self._stopping)
         except ConnectionError:
             sent = Sent(CLIENT_GONE, keep_alive=False)
@@ -206,6 +207,12 @@ class S3Door:
             self._telemetry.turned_away()
             raise TooBusy
         headers = _headers(raw)
+        if raw.method == "OPTIONS" and target.bucket:
+            return await self._preflight(turn, raw, target, headers)
+        if "origin" in headers and target.bucket:
+            self._sit(turn, "")
+            kept = await self._desk.exchange.buckets.cors(target.bucket)
+            turn.cors = cors.answer_headers(kept, raw.method, headers)
         form = await self._form(turn, wire, target, headers)
         verified = self._authenticate(turn, raw, headers, form)
         self._sit(turn, verified.credential.principal.party)
@@ -217,6 +224,20 @@ class S3Door:
         caller = Caller(verified.credential.principal, DOOR, turn.id)
         request = Request(operation, target, headers, caller, verified, wire, turn.now, form)
         return await dispatch.serve(self._desk, request)
+
+    async def _preflight(
+        self, turn: _Turn, raw: web.BaseRequest, target: Target, headers: Mapping[str, str]
+    ) -> Answer:
+        """A browser asks before it signs: what is told here is told to everyone."""
+        turn.operation = match(raw.method, target, headers).name
+        self._sit(turn, "")
+        try:
+            asked = cors.Preflight(headers)
+            kept = await self._desk.exchange.buckets.cors(target.bucket)
+            return Answer(200, asked.judge(kept, target.resource.name))
+        except S3Error:
+            self._unproved(raw, headers)
+            raise
 
     async def _form(
         self, turn: _Turn, wire: Wire, target: Target, headers: Mapping[str, str]
@@ -276,9 +297,12 @@ class S3Door:
                 return Verified(key, signer, Payload.UNSIGNED, "", False, "", b"", "", "")
             return verify(head, self._signer, turn.now, self._keys, self._origin.endpoint(peer))
         except S3Error:
-            self._telemetry.unauthenticated()
-            self._stranger(self._origin.client(peer, headers))
+            self._unproved(raw, headers)
             raise
+
+    def _unproved(self, raw: web.BaseRequest, headers: Mapping[str, str]) -> None:
+        self._telemetry.unauthenticated()
+        self._stranger(self._origin.client(raw.remote or "", headers))
 
     def _signer(self, access_key: str) -> Signer | None:
         found = self._lookup(access_key)
@@ -329,6 +353,13 @@ def _log_broken(error: Exception, operation: str) -> None:
         log.info("a download was cut by a withdrawal", extra={"operation": operation})
     else:
         log.error("an answer broke off", exc_info=error, extra={"operation": operation})
+
+
+def _crossing(answer: Answer, turn: _Turn) -> Answer:
+    """The page that asked may read the answer, whatever it says, where its origin is admitted."""
+    if not turn.cors:
+        return answer
+    return replace(answer, headers={**answer.headers, **turn.cors})
 
 
 def _rendered(error: Exception, turn: _Turn, raw: web.BaseRequest) -> Answer:

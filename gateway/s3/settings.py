@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from gateway.errors import InvalidTag
-from gateway.s3 import body, heading
+from gateway.s3 import body, cors, heading
 from gateway.s3.desk import Desk, Request
 from gateway.s3.errors import S3Error
 from gateway.s3.wire import Answer
@@ -39,13 +39,6 @@ def _check_ownership(tree: shapes.Tree) -> None:
         raise S3Error("AccessControlListNotSupported")
 
 
-def _check_origins(tree: shapes.Tree) -> None:
-    for rule in tree["CORSRule"]:
-        for name in ("AllowedOrigin", "AllowedHeader"):
-            if any(text.count("*") > 1 for text in rule.get(name, ())):
-                raise S3Error("InvalidRequest", f"{name} can not have more than one wildcard.")
-
-
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One document: its name among a bucket's settings, its root element, what reading an absent
@@ -62,7 +55,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {
         "bucket_tagging": Setting("tagging", "Tagging", "NoSuchTagSet", _check_tags, 204),
         "bucket_cors": Setting(
-            "cors", "CORSConfiguration", "NoSuchCORSConfiguration", _check_origins
+            cors.SETTING, "CORSConfiguration", "NoSuchCORSConfiguration", cors.check
         ),
         "public_access_block": Setting(
             "publicAccessBlock",

@@ -132,6 +132,24 @@ class BucketSettings:
 
         tell(story)
 
+    def test_a_cors_configuration_is_found_by_itself_until_it_goes(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            catalog, made = bench.catalog, Bucket("b", "acme", {}, created=1)
+            assert await catalog.cors("b") == ""
+            await catalog.create_bucket(made, event_of("bucket"))
+            await catalog.set_setting("b", "tagging", '{"cors":"not this"}', event_of("bucket"))
+            assert await catalog.cors("b") == ""
+            await catalog.set_setting("b", "cors", "wörtlich", event_of("bucket"))
+            assert await catalog.cors("b") == "wörtlich"
+            assert await catalog.cors("c") == ""
+            await catalog.set_setting("b", "cors", "", event_of("bucket"))
+            assert await catalog.cors("b") == ""
+            await catalog.set_setting("b", "cors", "again", event_of("bucket"))
+            await catalog.delete_bucket("b", event_of("bucket"))
+            assert await catalog.cors("b") == ""
+
+        tell(story)
+
     def test_settings_go_with_their_bucket(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             made = Bucket("b", "acme", {}, created=1, settings={"object-lock": "//"})

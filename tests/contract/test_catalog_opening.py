@@ -348,6 +348,7 @@ HOT = {
     "holders": views.HOLDERS,
     "story": ledger.OF_REF,
     "shown": ledger.SHOWN,
+    "cors": ledger.CORS_OF,
     "policy in force": changes.IN_FORCE,
     "first due": outbox.FIRST_DUE,
     "claim": outbox.DUE,

@@ -18,6 +18,7 @@ ACTORS = (OUTSIDER, MEMBER, WITHDRAWN, READER, WRITER, NARROWED)
 
 SERVED = "served"  # it has this right: the answer is a success
 EMPTY = "empty"  # a success that shows nothing of acme's
+OPEN = "open"  # the kind that is for everyone
 SKIPPED = "skipped"  # it has this right, and would change what others test
 
 
@@ -68,6 +69,7 @@ NO_VERSION, NO_UPLOAD = "NoSuchVersion", "NoSuchUpload"
 # fmt: off
 EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType({
     #                    outsider   member      withdrawn   reader   writer    narrowed
+    "open":         _row(SERVED,    SERVED,     SERVED,     SERVED,  SERVED,   SERVED),
     "service":      _row(EMPTY,     EMPTY,      EMPTY,      SERVED,  SERVED,   SERVED),
     "bucket":       _row(NO_BUCKET, SERVED,     SERVED,     SERVED,  SERVED,   SERVED),
     "list":         _row(NO_BUCKET, EMPTY,      EMPTY,      SERVED,  DENIED,   EMPTY),
@@ -128,6 +130,7 @@ _RETENTION = (
 _HOLD = "<LegalHold><Status>ON</Status></LegalHold>"
 _PRIVATE = {"x-amz-acl": "private"}
 _ATTRIBUTES = {"x-amz-object-attributes": "ETag,ObjectSize"}
+_ORIGIN = {"origin": "https://acme.example", "access-control-request-method": "GET"}
 _HELD = "/acme-vault/held"
 _KEY = "/orders/{key}"
 _SHARED = "/orders/shared/big?uploadId={shared_upload}"
@@ -169,6 +172,8 @@ ATTEMPTS: tuple[Attempt, ...] = (
             body=_LIFECYCLE),
     Attempt("DeleteBucketLifecycle", "own", "DELETE", "/orders?lifecycle"),
     Attempt("DeleteBucketLifecycle", "lounge", "DELETE", "/acme-lounge?lifecycle"),
+    Attempt("PreflightBucket", "open", "OPTIONS", "/acme-vault?uploads", _ORIGIN),
+    Attempt("PreflightObject", "open", "OPTIONS", "/acme-vault/held?versionId=x", _ORIGIN),
     Attempt("GetBucketPolicyStatus", "bucket", "GET", "/orders?policyStatus"),
     Attempt("GetBucketAcl", "bucket", "GET", "/orders?acl"),
     Attempt("GetBucketAcl", "vault", "GET", "/acme-vault?acl"),

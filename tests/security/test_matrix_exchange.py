@@ -111,6 +111,7 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("buckets.all", "service", lambda e, c, p: e.buckets.all(c)),
     ("buckets.one", "bucket", lambda e, c, p: e.buckets.one(c, "orders")),
     ("buckets.one", "vault", lambda e, c, p: e.buckets.one(c, VAULT)),
+    ("buckets.cors", "open", lambda e, c, p: e.buckets.cors(VAULT)),
     ("buckets.owned", "owners", lambda e, c, p: e.buckets.owned(c, LOUNGE)),
     ("buckets.create", "create", lambda e, c, p: e.buckets.create(c, "acme-fresh")),
     ("buckets.delete", "own", lambda e, c, p: e.buckets.delete(c, "orders")),

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.s3.address import Resource
 from gateway.s3.errors import CODES
-from gateway.s3.routes import OPERATIONS, Operation
+from gateway.s3.routes import OPERATIONS, Operation, Right
 from tests.s3.raw import Reply, Signed, Socket, ask, posted, sign
 from tests.security.attempts import (
     ACTORS,
@@ -20,6 +20,7 @@ from tests.security.attempts import (
     EMPTY,
     EXPECTED,
     NARROWED,
+    OPEN,
     SERVED,
     SKIPPED,
     Aim,
@@ -138,7 +139,7 @@ def strange(watched: Watched, attempt: Attempt, how: str) -> bytes:
 
 
 @pytest.mark.parametrize("how", STRANGERS)
-@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda a: a.name)
+@pytest.mark.parametrize("attempt", [a for a in ATTEMPTS if a.kind != OPEN], ids=lambda a: a.name)
 def test_route_refuses_strangers_before_anything_is_asked(
     watched: Watched, aims: Mapping[str, Aim], attempt: Attempt, how: str
 ) -> None:
@@ -152,6 +153,26 @@ def test_route_refuses_strangers_before_anything_is_asked(
     assert watch.events == []
     assert watch.journal == []
     assert watch.strangers == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("how", STRANGERS)
+@pytest.mark.parametrize("attempt", [a for a in ATTEMPTS if a.kind == OPEN], ids=lambda a: a.name)
+def test_what_needs_no_right_is_told_to_strangers_as_to_members(
+    watched: Watched, attempt: Attempt, how: str
+) -> None:
+    watch = watched.watch()
+    with Socket(watched) as connection:
+        told = connection.ask(strange(watched, attempt, how), attempt.method)
+    known = answer(watched, attempt, "acme/erp")
+    varying = {"date": "", "x-amz-request-id": ""}
+    assert (told.status, {**told.headers, **varying}) == (200, {**known.headers, **varying})
+    assert (watch.events, watch.journal, watch.strangers) == ([], [], [])
+
+
+def test_only_preflights_need_no_right() -> None:
+    free = [row.name for row in OPERATIONS if row.right is Right.NONE]
+    assert sorted(free) == ["PreflightBucket", "PreflightObject"]
+    assert {a.operation for a in ATTEMPTS if a.kind == OPEN} == {*free}
 
 
 @pytest.mark.parametrize("row", UNBUILT, ids=lambda row: row.name)

@@ -113,7 +113,7 @@ SHAPES: Mapping[str, Inside] = MappingProxyType(
                 CORS_RULES_MAX,
                 {
                     "ID": _maybe(ANY),
-                    "AllowedMethod": Child(1, 5, re.compile("GET|PUT|POST|DELETE|HEAD")),
+                    "AllowedMethod": Child(1, CORS_NAMES_MAX, ANY),
                     "AllowedOrigin": Child(1, CORS_NAMES_MAX, ANY),
                     "AllowedHeader": _NAMES,
                     "ExposeHeader": _NAMES,

@@ -37,6 +37,8 @@ BUILT = {
     "CopyObject",
     "DeleteObject",
     "GetObjectTagging",
+    "PreflightBucket",
+    "PreflightObject",
     "PutObjectTagging",
     "DeleteObjectTagging",
     "CreateMultipartUpload",
