@@ -17,6 +17,9 @@ from gateway.s3.dates import NS_PER_SECOND, parse_iso_date
 from gateway.s3.errors import S3Error
 
 METADATA_PREFIX = "x-amz-meta-"
+AS_OF_MAX = 2**63 - 1
+"""The last moment that a catalog can name, in the year 2262."""
+
 OWN_METADATA = "x-amz-meta-crossdock-"
 
 CONTENT_HEADERS = (
@@ -223,15 +226,17 @@ def as_of(headers: Mapping[str, str]) -> int | None:
     moment: datetime | None = None
     with suppress(ValueError):
         moment = datetime.fromisoformat(text.strip())
-    if moment is None or moment.tzinfo is None:
+    at = -1
+    if moment is not None and moment.tzinfo is not None:
+        at = int(moment.timestamp() // 1) * NS_PER_SECOND + moment.microsecond * 1000
+    if not 0 <= at <= AS_OF_MAX:
         raise S3Error(
             "InvalidArgument",
             "x-crossdock-as-of must be a time with an offset, such as 2026-07-01T12:00:00Z.",
             ArgumentName="x-crossdock-as-of",
             ArgumentValue=text,
         )
-    seconds = int(moment.timestamp() // 1)
-    return seconds * NS_PER_SECOND + moment.microsecond * 1000
+    return at
 
 
 def wait(headers: Mapping[str, str]) -> bool:

@@ -1,0 +1,35 @@
+"""The search for an input that is not answered, or only slowly."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from random import Random
+
+from tests.fuzz.corpus import keep, seeds
+from tests.fuzz.mutations import mutated
+from tests.fuzz.targets import TARGETS
+
+SLOW_S = 0.5
+
+
+def hunt(target: str, seconds: float, random: Random) -> Path | None:
+    """Tries for so long; the file of the first finding, or None."""
+    known, run = seeds(target), TARGETS[target].run
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        data = mutated(known, random)
+        began = time.monotonic()
+        try:
+            run(data)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is searched for
+            return _found(target, data, repr(error))
+        if time.monotonic() - began > SLOW_S:
+            return _found(target, data, f"took {time.monotonic() - began:.1f} s")
+    return None
+
+
+def _found(target: str, data: bytes, what: str) -> Path:
+    path = keep(target, data)
+    print(f"{target}: {what}: {path}")
+    return path
