@@ -69,11 +69,13 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a signed request proves: that its sender knows `secret`, and so acts as `principal`."""
+    """What a signed request proves: that its sender knows `secret`, and so acts as `principal`.
+    `sigv2`: whether the older algorithm is proof enough."""
 
     id: str
     principal: Principal
     secret: Secret
+    sigv2: bool = True
 
 
 # --- references to secrets ---------------------------------------------------------------------
@@ -261,7 +263,8 @@ def _from_mesh(
             if not spec.access_key:
                 continue
             try:
-                yield Credential(spec.access_key, spec.principal, secret_of(spec.secret))
+                secret = secret_of(spec.secret)
+                yield Credential(spec.access_key, spec.principal, secret, party.sigv2)
             except ConfigError as error:
                 problems.append(f"access key {spec.access_key} of {party.name}: {error.message}")
 
@@ -272,7 +275,7 @@ def _from_catalog(
     for key in kept:
         party = mesh.parties.get(key.party)
         spec = party.principals.get(key.principal) if party else None
-        if key.revoked or spec is None:
+        if key.revoked or party is None or spec is None:
             continue
         about = (key.party, key.principal, key.id)
         try:
@@ -280,7 +283,7 @@ def _from_catalog(
         except Damaged as error:
             problems.append(f"access key {key.id} of {key.party}: {error.message}")
             continue
-        yield Credential(key.id, spec.principal, secret)
+        yield Credential(key.id, spec.principal, secret, party.sigv2)
 
 
 class Keyring:

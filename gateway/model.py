@@ -61,11 +61,13 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One request's actor: its principal, the door it came through, and the request's id."""
+    """One request's actor: its principal, the door it came through, the request's id; and how it
+    proved itself, where that was not the door's usual way."""
 
     principal: Principal
     door: str = "s3"
     request: str = ""
+    signature: str = ""
 
     @property
     def party(self) -> str:

@@ -238,7 +238,7 @@ class Gateway:
             for spec in party.principals.values():
                 key, secret = key_of(f"{party.name}/{spec.principal.name}")
                 if key == access_key:
-                    return Credential(key, spec.principal, Secret(secret))
+                    return Credential(key, spec.principal, Secret(secret), party.sigv2)
         return None
 
     def _decide(self, claim: Claim) -> Share | None:

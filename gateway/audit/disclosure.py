@@ -65,6 +65,7 @@ WHO_DETAIL = MappingProxyType(
         "attempts": OWN,
         "deadline": OWN,  # whether it was missed
         "name": OWN,
+        "signature": frozenset({Role.ACTOR}),  # SigV2, where it was that
         "lifecycle": OWN,  # the id of the rule that did it
         "versions": OWN,
         "prefix": OWN,

@@ -43,6 +43,9 @@ POLICY_WAIT_S = 5.0
 WAIT_S = 50.0
 """How long a write waits for its copies: less than the minute after which S3 clients give up."""
 
+SIGNATURE = "signature"
+"""The detail that tells how a request proved itself, where that was not its door's usual way."""
+
 READERS = frozenset({May.READ, May.BOTH})
 WRITERS = frozenset({May.WRITE, May.BOTH})
 
@@ -197,7 +200,16 @@ class Floor:
 
     # --- events --------------------------------------------------------------------------------
 
-    def event(self, kind: str, caller: Caller, ref: ObjectRef, **fields: object) -> Event:
+    def event(
+        self,
+        kind: str,
+        caller: Caller,
+        ref: ObjectRef,
+        detail: Mapping[str, str] = EMPTY,
+        **fields: object,
+    ) -> Event:
+        if caller.signature:
+            detail = {**detail, SIGNATURE: caller.signature}
         return Event(
             kind=kind,
             at=self.means.clock(),
@@ -208,6 +220,7 @@ class Floor:
             bucket=ref.bucket,
             key=ref.key,
             revision=self.mesh.revision,
+            detail=detail,
             **fields,  # type: ignore[arg-type]
         )
 

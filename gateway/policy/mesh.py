@@ -48,6 +48,7 @@ class Party:
     title: str = ""
     stores: Mapping[str, StoreSpec] = field(default_factory=lambda: MappingProxyType({}))
     create_buckets: tuple[str, ...] = ()
+    sigv2: bool = True
     principals: Mapping[str, PrincipalSpec] = field(default_factory=lambda: MappingProxyType({}))
     line: int = 0
 

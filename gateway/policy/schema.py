@@ -128,6 +128,9 @@ class PartyEntry(Entry):
         max_length=LIST_MAX,
         description="Names of buckets that its principals may create.",
     )
+    sigv2: YesNo = Field(
+        True, description="Whether its presigned URLs and forms may be signed with SigV2."
+    )
     principals: list[PrincipalEntry] = Field(default=[], max_length=LIST_MAX)
 
 

@@ -212,6 +212,7 @@ def _party(found: TopologyFile, tree: Tree, name: str, base: str) -> Party:
         title=entry.title,
         stores={store.name: store for store in stores},
         create_buckets=tuple(entry.create_buckets),
+        sigv2=entry.sigv2,
         principals={spec.principal.name: spec for spec in principals},
         line=place(tree, ("parties", name), key=True)[0],
     )

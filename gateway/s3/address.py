@@ -39,13 +39,14 @@ class Target:
     """A parsed request target. `bucket` and `key` are "" where the target names none.
 
     `query` holds the first value of each name, decoded. `reserved` is the decoded-nowhere path
-    below `/-/` (with its leading slash), or "".
+    below `/-/` (with its leading slash), or "". `virtual`: the Host names the bucket.
     """
 
     bucket: str
     key: str
     query: Mapping[str, str]
     reserved: str = ""
+    virtual: bool = False
 
     @property
     def resource(self) -> Resource:
@@ -67,7 +68,7 @@ def parse_target(raw: str, host: str, domains: Sequence[str] = ()) -> Target:
     bucket = bucket_of_host(host, domains) if domains else ""
     if bucket:
         check_bucket_name(bucket)
-        return Target(bucket, parse_key(path[1:]), params)
+        return Target(bucket, parse_key(path[1:]), params, virtual=True)
     if path == RESERVED_PATH or path.startswith(f"{RESERVED_PATH}/"):
         return Target("", "", params, path)
     # Parted before decoding: an escaped slash never ends the bucket's name.

@@ -43,10 +43,11 @@ class Limits:
 
 
 class Signer(NamedTuple):
-    """A credential as the signature's check wants it."""
+    """A credential as the signature's check wants it; `sigv2`: it may be shown by SigV2 too."""
 
     secret: str
     principal: Principal
+    sigv2: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 import re
@@ -21,7 +20,8 @@ from gateway.s3.canonical import sign, signing_key
 from gateway.s3.dates import parse_amz_date, parse_iso_date
 from gateway.s3.errors import S3Error
 from gateway.s3.presign import PRESIGNED_S_MAX, read_credential
-from gateway.s3.sigv4 import NOBODYS_SECRET, Credential
+from gateway.s3.sigv2 import signature
+from gateway.s3.sigv4 import NO_TOKENS, NOBODYS_SECRET, Credential, Verified, mismatch
 
 FORM_BYTES_MAX = 64 * 1024
 """All that comes before the file's bytes (AWS: 20 KB)."""
@@ -151,10 +151,11 @@ class _Proof(NamedTuple):
     access_key: str
     expected: Callable[[str], str]  # of a secret
     given: str
+    sigv2: bool
 
 
-def authenticate(fields: Mapping[str, str], lookup: Callable[[str], C | None]) -> tuple[str, C]:
-    """The access key and credential that signed the form's policy.
+def authenticate(fields: Mapping[str, str], lookup: Callable[[str], C | None]) -> Verified[C]:
+    """Who signed the form's policy, which is all that is signed of it.
 
     Raises AccessDenied (no policy), InvalidArgument (a signature's field is missing),
     InvalidAccessKeyId, SignatureDoesNotMatch.
@@ -165,11 +166,16 @@ def authenticate(fields: Mapping[str, str], lookup: Callable[[str], C | None]) -
     credential = lookup(proof.access_key)
     secret = NOBODYS_SECRET if credential is None else credential.secret
     good = hmac.compare_digest(proof.expected(secret).encode(), proof.given.encode())
+    # Both answers are made before one is chosen, so that they take the same time.
+    unknown = S3Error("InvalidAccessKeyId", AWSAccessKeyId=proof.access_key)
+    wrong = mismatch(proof.access_key, fields["policy"].encode(), proof.given)
     if credential is None:
-        raise S3Error("InvalidAccessKeyId", AWSAccessKeyId=proof.access_key)
+        raise unknown
     if not good:
-        raise S3Error("SignatureDoesNotMatch", AWSAccessKeyId=proof.access_key)
-    return proof.access_key, credential
+        raise wrong
+    if fields.get("x-amz-security-token"):
+        raise S3Error("InvalidToken", NO_TOKENS)
+    return Verified(proof.access_key, credential, sigv2=proof.sigv2)
 
 
 def _wanted(fields: Mapping[str, str], name: str) -> str:
@@ -191,16 +197,15 @@ def _sigv4(fields: Mapping[str, str]) -> _Proof:
     def expected(secret: str) -> str:
         return sign(signing_key(secret, day, region), fields["policy"])
 
-    return _Proof(access_key, expected, fields["x-amz-signature"])
+    return _Proof(access_key, expected, fields["x-amz-signature"], sigv2=False)
 
 
 def _sigv2(fields: Mapping[str, str]) -> _Proof:
     def expected(secret: str) -> str:
-        made = hmac.new(secret.encode(), fields["policy"].encode(), hashlib.sha1)
-        return base64.b64encode(made.digest()).decode()
+        return signature(secret, fields["policy"].encode()).decode()
 
     access_key, given = _wanted(fields, "awsaccesskeyid"), _wanted(fields, "signature")
-    return _Proof(access_key, expected, given)
+    return _Proof(access_key, expected, given, sigv2=True)
 
 
 # --- what it allows ----------------------------------------------------------------------------

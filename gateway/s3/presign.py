@@ -22,6 +22,8 @@ _EXPIRES = re.compile(r"[+-]?[0-9]{1,18}")
 _QUERY_AUTH = re.compile(
     r"[?&](?:X-Amz-(?:Algorithm|Credential|Signature)|AWSAccessKeyId|Signature)=", re.IGNORECASE
 )
+_SIGV4 = re.compile(r"[?&]X-Amz-(?:Algorithm|Credential|Signature)=", re.IGNORECASE)
+_SIGV2 = re.compile(r"(?:^|&)(?:AWSAccessKeyId|Signature)=", re.IGNORECASE)
 _REQUIRED = (
     "x-amz-algorithm",
     "x-amz-credential",
@@ -31,11 +33,14 @@ _REQUIRED = (
     "x-amz-signature",
 )
 _AUTH_NAMES = frozenset({*_REQUIRED, "x-amz-security-token", "x-amz-content-sha256"})
+HOISTED = ("content-md5", "content-type")
+"""Headers that SigV2's presigned URLs carry in their query beside the `x-amz-*` ones."""
+
 _ONCE = (b"authorization", b"host", b"x-amz-date", b"x-amz-content-sha256")
 _HEADER_PARTS = frozenset({"Credential", "SignedHeaders", "Signature"})
 _HEADER_CODE = "AuthorizationHeaderMalformed"
 _QUERY_CODE = "AuthorizationQueryParametersError"
-_ONLY_V4 = f"The authorization mechanism you have provided is not supported. Use {ALGORITHM}."
+ONLY_V4 = f"The authorization mechanism you have provided is not supported. Use {ALGORITHM}."
 
 
 class Claim(NamedTuple):
@@ -128,7 +133,7 @@ def _header_parts(header: str) -> tuple[str, str, str]:
 
 def _other_scheme(scheme: str) -> S3Error:
     if scheme == "AWS":
-        return S3Error("InvalidRequest", _ONLY_V4)
+        return S3Error("InvalidRequest", ONLY_V4)
     if scheme.startswith("AWS4-"):
         return S3Error("NotImplemented", f"{scheme} is not implemented. Use {ALGORITHM}.")
     return S3Error("InvalidArgument", f"Unsupported Authorization type. Use {ALGORITHM}.")
@@ -155,7 +160,9 @@ def _from_query(query: str, now: int) -> Claim:
                 raise S3Error(_QUERY_CODE, f"The query parameter {name} is given twice.")
             params[name] = decode(raw_value)
     if not params:
-        raise S3Error("InvalidRequest", _ONLY_V4)
+        raise S3Error("InvalidRequest", ONLY_V4)
+    if _SIGV2.search(query) is not None:
+        raise S3Error(_QUERY_CODE, "Sign with one algorithm, not with two.")
     for name in _REQUIRED:
         if name not in params:
             raise S3Error(_QUERY_CODE, f"The query parameter {name} is missing.")
@@ -229,16 +236,22 @@ def _signature(text: str, code: str) -> str:
     return text
 
 
-def hoisted(query: Mapping[str, str]) -> Mapping[str, str]:
+def is_signed_with_sigv4(target: str) -> bool:
+    """Whether a request target's query says that it carries such a signature."""
+    return _SIGV4.search(target) is not None
+
+
+def hoisted(query: Mapping[str, str], *, sigv2: bool = False) -> Mapping[str, str]:
     """The headers that a presigned URL carries in its query, by lower-case name.
 
     Checksum values are left out: a presigner bakes in that of an empty body, which says nothing
     of the body that will come. InvalidArgument for a value that no header could have.
     """
+    beginnings = ("x-amz-", "x-crossdock-", *(HOISTED if sigv2 else ()))
     found = {
-        name.lower(): value
+        name.lower(): value.strip()
         for name, value in query.items()
-        if name.lower().startswith(("x-amz-", "x-crossdock-")) and name.lower() not in _AUTH_NAMES
+        if name.lower().startswith(beginnings) and name.lower() not in _AUTH_NAMES
     }
     for name, value in found.items():
         if CONTROL.search(value):

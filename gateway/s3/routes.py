@@ -236,6 +236,8 @@ OPTIONAL = frozenset(
         "response-content-type",
         "response-expires",
         "allow-unordered",
+        "content-md5",
+        "content-type",
         "AWSAccessKeyId",
         "Signature",
         "Expires",

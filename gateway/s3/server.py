@@ -16,19 +16,20 @@ from gateway.errors import Denied, NotFound, TooBusy
 from gateway.exchange import Exchange
 from gateway.identity import Credential
 from gateway.model import EMPTY, Caller
-from gateway.s3 import cors, dispatch, heading
+from gateway.s3 import cors, dispatch, heading, sigv2
 from gateway.s3.address import Resource, Target, parse_target
 from gateway.s3.canonical import RequestHead
 from gateway.s3.dates import NS_PER_SECOND, http_date
 from gateway.s3.desk import Desk, Limits, Request, Signer
 from gateway.s3.errors import S3Error, render
-from gateway.s3.forms import Form, authenticate, boundary_of
+from gateway.s3.forms import Form, boundary_of
 from gateway.s3.listening import Listening
 from gateway.s3.origin import origin
 from gateway.s3.posting import read_form
 from gateway.s3.presign import hoisted
+from gateway.s3.proving import prove
 from gateway.s3.routes import match
-from gateway.s3.sigv4 import Payload, SigningKeys, Verified, verify
+from gateway.s3.sigv4 import SigningKeys, Verified
 from gateway.s3.wire import Answer, Broken, Sent, Wire
 from gateway.s3.xml import build
 from gateway.telemetry import Request as Finished
@@ -214,14 +215,15 @@ class S3Door:
             kept = await self._desk.exchange.buckets.cors(target.bucket)
             turn.cors = cors.answer_headers(kept, raw.method, headers)
         form = await self._form(turn, wire, target, headers)
-        verified = self._authenticate(turn, raw, headers, form)
+        verified = self._authenticate(turn, raw, target, headers, form)
         self._sit(turn, verified.credential.principal.party)
         wire.allowed = partial(self._in_force, verified.access_key, verified.credential)
         if verified.presigned:
-            headers |= hoisted(target.query)
+            headers = {**hoisted(target.query, sigv2=verified.sigv2), **headers}
         operation = match(raw.method, target, headers)
         turn.operation = operation.name
-        caller = Caller(verified.credential.principal, DOOR, turn.id)
+        signature = sigv2.NAME if verified.sigv2 else ""
+        caller = Caller(verified.credential.principal, DOOR, turn.id, signature)
         request = Request(operation, target, headers, caller, verified, wire, turn.now, form)
         return await dispatch.serve(self._desk, request)
 
@@ -286,16 +288,17 @@ class S3Door:
         )
 
     def _authenticate(
-        self, turn: _Turn, raw: web.BaseRequest, headers: Mapping[str, str], form: Form | None
+        self,
+        turn: _Turn,
+        raw: web.BaseRequest,
+        target: Target,
+        headers: Mapping[str, str],
+        form: Form | None,
     ) -> Verified[Signer]:
-        """A form carries its own signature, over its policy."""
-        peer = raw.remote or ""
         head = RequestHead(raw.method, raw.raw_path, raw.raw_headers)
+        endpoint = self._origin.endpoint(raw.remote or "")
         try:
-            if form is not None:
-                key, signer = authenticate(form.fields, self._signer)
-                return Verified(key, signer, Payload.UNSIGNED, "", False, "", b"", "", "")
-            return verify(head, self._signer, turn.now, self._keys, self._origin.endpoint(peer))
+            return prove(head, target, form, self._signer, turn.now, self._keys, endpoint)
         except S3Error:
             self._unproved(raw, headers)
             raise
@@ -306,7 +309,9 @@ class S3Door:
 
     def _signer(self, access_key: str) -> Signer | None:
         found = self._lookup(access_key)
-        return None if found is None else Signer(found.secret.reveal(), found.principal)
+        if found is None:
+            return None
+        return Signer(found.secret.reveal(), found.principal, found.sigv2)
 
     def _in_force(self, access_key: str, signer: Signer) -> bool:
         """Whether the key that a running request was signed with is still good."""

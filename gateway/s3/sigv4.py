@@ -24,6 +24,8 @@ from gateway.s3.presign import Claim, read_claim
 SIGNING_KEYS_MAX = 4096
 
 _MUST_BE_SIGNED = (b"x-amz-", b"x-crossdock-")
+NO_TOKENS = "This key takes no session token."
+_NOT_CHUNKED = "A presigned URL takes no chunked payload."
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # Stands in for the secret of a key id that nobody has, so that both take the same time.
 NOBODYS_SECRET = "0" * 40
@@ -78,18 +80,20 @@ class Verified(NamedTuple, Generic[C_co]):
     """A proved signature, and what the body's own proof builds on.
 
     `content_sha256` is the claimed hash (hex) where `payload` is HASHED. `signature` is the seed
-    of chunk signatures, made with `signing_key` under `scope` and `date`.
+    of chunk signatures, made with `signing_key` under `scope` and `date`. `sigv2` marks what was
+    proved by the older, weaker algorithm.
     """
 
     access_key: str
     credential: C_co
-    payload: Payload
-    content_sha256: str
-    presigned: bool
-    signature: str
-    signing_key: bytes
-    scope: str
-    date: str
+    payload: Payload = Payload.UNSIGNED
+    content_sha256: str = ""
+    presigned: bool = False
+    signature: str = ""
+    signing_key: bytes = b""
+    scope: str = ""
+    date: str = ""
+    sigv2: bool = False
 
     def __repr__(self) -> str:
         """Neither the credential's secret nor the key may reach a log."""
@@ -171,7 +175,7 @@ def _prove(
     good = hmac.compare_digest(sign(key, text), claim.signature)
     if good and credential is not None:
         if claim.token:
-            raise S3Error("InvalidToken", "This key takes no session token.")
+            raise S3Error("InvalidToken", NO_TOKENS)
         if known is None:
             keys.put(claim, secret, key)
         return credential, key
@@ -180,16 +184,25 @@ def _prove(
         signing_key(NOBODYS_SECRET, claim.day, claim.region)
     # Both answers are made before one is chosen, for the same reason.
     unknown = S3Error("InvalidAccessKeyId", AWSAccessKeyId=claim.access_key)
-    mismatch = S3Error(
+    wrong = mismatch(claim.access_key, text.encode(), claim.signature)
+    wrong.fields = {
+        **wrong.fields,
+        "CanonicalRequest": request.decode("utf-8", "replace"),
+        "CanonicalRequestBytes": request.hex(" "),
+    }
+    raise unknown if credential is None else wrong
+
+
+def mismatch(access_key: str, text: bytes, provided: str) -> S3Error:
+    """The answer to a wrong signature: what was to be signed, for the client to compare with its
+    own, and of the secret nothing."""
+    return S3Error(
         "SignatureDoesNotMatch",
-        AWSAccessKeyId=claim.access_key,
-        StringToSign=text,
-        SignatureProvided=claim.signature,
-        StringToSignBytes=text.encode().hex(" "),
-        CanonicalRequest=request.decode("utf-8", "replace"),
-        CanonicalRequestBytes=request.hex(" "),
+        AWSAccessKeyId=access_key,
+        StringToSign=text.decode("utf-8", "replace"),
+        SignatureProvided=provided,
+        StringToSignBytes=text.hex(" "),
     )
-    raise unknown if credential is None else mismatch
 
 
 def _check_region(claim: Claim, region: str) -> None:
@@ -235,12 +248,18 @@ def _payload(claim: Claim, values: Mapping[bytes, bytes]) -> tuple[Payload, str]
 def _presigned_payload(claim: Claim, header: str) -> tuple[Payload, str]:
     """A header outside the signature selects nothing, and no framing is ever undone for it."""
     if header.startswith("STREAMING-"):
-        raise S3Error("InvalidRequest", "A presigned URL takes no chunked payload.")
+        raise S3Error("InvalidRequest", _NOT_CHUNKED)
     is_signed = "x-amz-content-sha256" in claim.signed_headers.split(";")
-    text = claim.payload or (header if is_signed else "") or Payload.UNSIGNED.value
+    return unframed_payload(claim.payload or (header if is_signed else ""))
+
+
+def unframed_payload(text: str) -> tuple[Payload, str]:
+    """The verifier that a presigned URL's x-amz-content-sha256 selects, and the value that counts
+    as signed; "" where it has none."""
+    text = text or Payload.UNSIGNED.value
     payload = _selected(text)
     if payload.framed:
-        raise S3Error("InvalidRequest", "A presigned URL takes no chunked payload.")
+        raise S3Error("InvalidRequest", _NOT_CHUNKED)
     return payload, text
 
 

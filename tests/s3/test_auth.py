@@ -145,13 +145,6 @@ def test_expired_and_overlong_presigned_urls_are_refused(s3: Any, bucket: str) -
     assert fetch(overlong)[0] == 403
 
 
-def test_legacy_presigned_url_names_what_to_use(gateway: Gateway, bucket: str) -> None:
-    old = gateway.client(signature_version="s3")
-    status, body = fetch(old.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"}))
-    assert status == 400
-    assert b"AWS4-HMAC-SHA256" in body
-
-
 def test_presigned_url_takes_no_chunked_payload(gateway: Gateway, s3: Any, bucket: str) -> None:
     """x-amz-content-sha256 need not be signed, yet it would select how the body is read."""
     url = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "k"})

@@ -205,5 +205,6 @@ QUERY_MUTATIONS: dict[str, tuple[str, Mutation]] = {
     "payload in the query": (MISMATCH, and_query("X-Amz-Content-Sha256=" + "0" * 64)),
     "token in the query": (MISMATCH, and_query("X-Amz-Security-Token=t")),
     "authorization too": ("InvalidArgument", with_header("authorization", "Bearer token")),
+    "sigv2 too": (QUERY, and_query("AWSAccessKeyId=AK&Signature=x%3D&Expires=1")),
     "sigv2": ("InvalidRequest", only_query("AWSAccessKeyId=AK&Signature=x%3D&Expires=1")),
 }
