@@ -18,6 +18,7 @@ from gateway.config import Config, Listen
 from gateway.courier.courier import Courier
 from gateway.errors import StartRefused, StoreUnavailable
 from gateway.exchange import Exchange, Means
+from gateway.exchange.applying import put_in_force
 from gateway.exchange.collector import Collector
 from gateway.exchange.reading import from_extents
 from gateway.identity import (
@@ -104,10 +105,8 @@ class House:
         commit under the old revision gets through, and each waits for the new one."""
         stores = self.rooms.enter(mesh)
         self.vitals.stores(self.rooms.problems)
-        kept = await self.catalog.policy()
-        if kept is None or kept[0] != mesh.revision:
-            event = Event("policy", self.outside.clock(), door="folder", revision=mesh.revision)
-            await self.catalog.put_policy(mesh.revision, mesh.texts, event)
+        event = Event("policy", self.outside.clock(), door="folder", revision=mesh.revision)
+        mesh = await put_in_force(self.catalog, mesh, event)
         if self._exchange is None:
             self._exchange = Exchange(self._means(), mesh, stores)
         else:
@@ -128,11 +127,8 @@ class House:
 
     def decide(self, claim: Claim) -> Share | None:
         """What the policy in force gives the claim's party of its version."""
-        bucket = self.mesh.buckets.get(claim.version.ref.bucket) or claim.bucket
-        if bucket is None:
-            return None
-        shares = self.mesh.policy.decide(claim.version.facts, bucket).shares
-        return next((s for s in shares if s.party == claim.delivery.party), None)
+        party, facts = claim.delivery.party, claim.version.facts
+        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
 
     def read_version(self, version: Version) -> Chunks:
         return from_extents(version, self._store)(0, version.size)

@@ -163,13 +163,15 @@ class Version:
             self.tags,
             self.at,
             self.id,
+            max(self.number, self.tags_number),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What policy looks at. `at` is the version's moment (for a rule's `since`), `version` its id
-    (for `{version}` in a target key)."""
+    """What policy looks at. `at` is the version's moment (for a date in a rule's `since`),
+    `changed` the commit that wrote it or its newest tags, 0 for one that is just being made (for
+    `since: now`); `version` its id (for `{version}` in a target key)."""
 
     ref: ObjectRef
     author: str
@@ -179,6 +181,7 @@ class Facts:
     tags: Mapping[str, str] = EMPTY
     at: int = 0
     version: str = ""
+    changed: int = 0
 
 
 # --- what the catalog remembers ----------------------------------------------------------------

@@ -33,6 +33,7 @@ from gateway.catalog import Claim
 from gateway.catalog.sqlite import SqliteCatalog
 from gateway.courier.courier import Courier
 from gateway.exchange import Exchange, Means
+from gateway.exchange.applying import put_in_force
 from gateway.exchange.floor import WAIT_S
 from gateway.exchange.reading import from_extents
 from gateway.identity import Credential, Secret
@@ -209,9 +210,9 @@ class Gateway:
         loaded = load(self.files, base=str(self.folder))
         assert loaded.mesh is not None, loaded.problems
         assert not loaded.problems, loaded.problems
-        mesh, stores = loaded.mesh, self.rooms.enter(loaded.mesh)
-        event = Event("policy", self.clock(), revision=mesh.revision)
-        await self.catalog.put_policy(mesh.revision, mesh.texts, event)
+        stores = self.rooms.enter(loaded.mesh)
+        event = Event("policy", self.clock(), revision=loaded.mesh.revision)
+        mesh = await put_in_force(self.catalog, loaded.mesh, event)
         if hasattr(self, "exchange"):
             self.exchange.enter(mesh, stores)
         else:
@@ -242,11 +243,8 @@ class Gateway:
         return None
 
     def _decide(self, claim: Claim) -> Share | None:
-        bucket = self.mesh.buckets.get(claim.version.ref.bucket) or claim.bucket
-        if bucket is None:
-            return None
-        shares = self.mesh.policy.decide(claim.version.facts, bucket).shares
-        return next((s for s in shares if s.party == claim.delivery.party), None)
+        party, facts = claim.delivery.party, claim.version.facts
+        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
 
     def _read_version(self, version: Version) -> Chunks:
         def store(party: str, name: str) -> Any:

@@ -8,7 +8,7 @@ changed. Numbers given by commits strictly increase over the whole catalog.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from gateway.catalog.values import (
@@ -41,6 +41,7 @@ from gateway.model import (
     DeliveryState,
     Event,
     Extent,
+    Grant,
     Held,
     ObjectRef,
     Part,
@@ -113,6 +114,10 @@ class Ledger(Protocol):
 
     async def deliveries_of(self, number: int) -> Sequence[Delivery]:
         """Of the version with that number, all that were ever promised."""
+        ...
+
+    async def grants_of(self, number: int) -> Sequence[Grant]:
+        """The open grants on the version with that number."""
         ...
 
     async def has_shown(self, bucket: str) -> bool:
@@ -336,12 +341,25 @@ class Settings(Protocol):
     async def keys(self) -> Sequence[SealedKey]: ...
     async def revoke_key(self, key_id: str, now: int, event: Event) -> bool: ...
 
-    async def put_policy(self, revision: str, files: Mapping[str, str], event: Event) -> None:
+    async def put_policy(
+        self,
+        revision: str,
+        files: Mapping[str, str],
+        event: Event,
+        *,
+        starting: Collection[str] = (),
+    ) -> None:
         """Makes this set of files the policy in force; commits under another revision raise
-        PolicyMoved from then on."""
+        PolicyMoved from then on. Those of the rules `starting` that never were in force start with
+        this commit."""
         ...
 
     async def policy(self) -> tuple[str, Mapping[str, str]] | None: ...
+
+    async def rule_starts(self, rules: Collection[str]) -> Mapping[str, int]:
+        """Of these rules (Send.identity), the commit that first brought each into force; those
+        that never were are left out."""
+        ...
 
     async def get(self, name: str) -> bytes | None: ...
     async def put(self, name: str, value: bytes) -> None: ...

@@ -27,7 +27,7 @@ from gateway.catalog.rows import (
 from gateway.catalog.values import Change, Page, Query, Sees, Story
 from gateway.catalog.writer import Transaction
 from gateway.errors import BucketExists, BucketNotEmpty, NoSuchBucket
-from gateway.model import Bucket, Delivery, Event, Held, ObjectRef, Version, Versioning
+from gateway.model import Bucket, Delivery, Event, Grant, Held, ObjectRef, Version, Versioning
 
 FOREVER = 2**63 - 1
 
@@ -53,6 +53,7 @@ WHERE v.bucket = ? AND v.key = ? ORDER BY v.number DESC LIMIT ?"""
 GRANTS_OF = f"""
 SELECT {GRANT}, 0 FROM grants g WHERE g.age = -?1
 UNION ALL SELECT {GRANT}, g.closed FROM closed_grants g WHERE g.number = ?1 ORDER BY 5, 1"""
+OPEN_GRANTS_OF = f"SELECT {GRANT} FROM grants g WHERE g.age = ? ORDER BY g.party"
 DELIVERIES_OF = f"SELECT {DELIVERY} FROM {DELIVERY_FROM} WHERE d.number = ? ORDER BY d.id"
 SHOWN = """
 SELECT EXISTS (SELECT 1 FROM grants INDEXED BY grants_shown
@@ -121,6 +122,9 @@ class SqliteLedger(Desk):
 
     def _deliveries(self, number: int) -> tuple[Delivery, ...]:
         return tuple(map(delivery_of, self.reader.all(DELIVERIES_OF, (number,))))
+
+    async def grants_of(self, number: int) -> Sequence[Grant]:
+        return [grant_of(row) for row in self.reader.all(OPEN_GRANTS_OF, (-number,))]
 
     async def has_shown(self, bucket: str) -> bool:
         return self.reader.one(SHOWN, (bucket,)) == (1,)

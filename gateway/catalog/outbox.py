@@ -19,6 +19,7 @@ from gateway.catalog.promises import (
 from gateway.catalog.rows import (
     DELIVERY,
     DELIVERY_FROM,
+    MODES,
     ONE_BUCKET,
     STATE_NUMBERS,
     STATES,
@@ -51,6 +52,7 @@ UPDATE deliveries SET lease = ?1, due = ?1
 WHERE id = ?2 AND token = ?3 AND state = 0 AND lease > 0"""
 BY_ID = f"SELECT {DELIVERY} FROM {DELIVERY_FROM} WHERE d.id = ?"
 VERSION_OF = f"SELECT {VERSION} FROM versions v WHERE v.number = ?"
+MODE_HELD = "SELECT mode FROM grants WHERE party = ? AND bucket = ? AND key = ? AND age = ?"
 LEASED = """
 SELECT d.party, d.store, d.target, d.kind, d.number, v.bucket, v.key, v.unwritten
 FROM deliveries d JOIN versions v ON v.number = d.number
@@ -189,7 +191,15 @@ def _claim(tx: Transaction, lane: Lane, limit: int, now: int, until: int) -> Seq
         delivery = tx.all(BY_ID, (id_,))[0]
         version = version_of(tx.all(VERSION_OF, (number,))[0])
         bucket = tx.one(ONE_BUCKET, (version.ref.bucket,))
-        claims.append(Claim(delivery_of(delivery), version, bucket_of(bucket) if bucket else None))
+        held = tx.one(MODE_HELD, (lane.party, version.ref.bucket, version.ref.key, -number))
+        claims.append(
+            Claim(
+                delivery_of(delivery),
+                version,
+                bucket_of(bucket) if bucket else None,
+                MODES[held[0]] if held else None,
+            )
+        )
     return claims
 
 

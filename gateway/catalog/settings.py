@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 
 from gateway.catalog.desk import Desk
 from gateway.catalog.rows import dumps, loads
@@ -12,6 +13,11 @@ from gateway.model import Event
 
 KEYS = "SELECT id, party, principal, sealed, created, revoked FROM keys ORDER BY created, id"
 POLICY = "SELECT revision, files FROM policies ORDER BY number DESC LIMIT 1"
+START = "INSERT OR IGNORE INTO rule_starts SELECT value, ?1 FROM json_each(?2)"
+STARTS = """
+SELECT s.rule, s.number FROM json_each(?) wanted JOIN rule_starts s ON s.rule = wanted.value"""
+STEP_RULES = 1000
+"""Rules looked up between two turns of the event loop."""
 VALUE = "SELECT value FROM settings WHERE name = ?"
 
 
@@ -37,10 +43,18 @@ class SqliteSettings(Desk):
 
         return await self.write(work)
 
-    async def put_policy(self, revision: str, files: Mapping[str, str], event: Event) -> None:
+    async def put_policy(
+        self,
+        revision: str,
+        files: Mapping[str, str],
+        event: Event,
+        *,
+        starting: Collection[str] = (),
+    ) -> None:
         def work(tx: Transaction) -> None:
             number = tx.number()
             tx.run("INSERT INTO policies VALUES (?, ?, ?)", (number, revision, dumps(dict(files))))
+            tx.run(START, (number, dumps(sorted(starting))))
             tx.record(event, number)
 
         await self.write(work)
@@ -48,6 +62,14 @@ class SqliteSettings(Desk):
     async def policy(self) -> tuple[str, Mapping[str, str]] | None:
         row = self.reader.one(POLICY)
         return (row[0], loads(row[1])) if row else None
+
+    async def rule_starts(self, rules: Collection[str]) -> Mapping[str, int]:
+        wanted, found = sorted(rules), dict[str, int]()
+        for first in range(0, len(wanted), STEP_RULES):
+            some = dumps(wanted[first : first + STEP_RULES])
+            found.update(self.reader.all(STARTS, (some,)))
+            await asyncio.sleep(0)
+        return found
 
     async def get(self, name: str) -> bytes | None:
         row = self.reader.one(VALUE, (name,))

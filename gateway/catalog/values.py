@@ -263,6 +263,7 @@ class Claim:
     delivery: Delivery
     version: Version
     bucket: Bucket | None  # of a bucket made through a door; None for one of the topology
+    held: Mode | None = None  # how the delivery's party holds the version now
 
 
 @dataclass(frozen=True, slots=True)

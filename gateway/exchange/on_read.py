@@ -6,7 +6,7 @@ from gateway.catalog import FirstRead
 from gateway.errors import PolicyMoved
 from gateway.exchange.floor import Floor
 from gateway.exchange.publishing import promise_of
-from gateway.model import Bucket, Caller, Delivery, DeliveryKind, DeliveryState, Held, Mode, Share
+from gateway.model import Bucket, Caller, Delivery, DeliveryKind, DeliveryState, Held, Mode
 
 
 async def promise_copy(
@@ -19,7 +19,8 @@ async def promise_copy(
     """
     if held.grant.mode is not Mode.COPY_ON_READ or _promised(made, caller.party):
         return made
-    share = _share(floor, caller.party, held, bucket)
+    party = caller.party
+    share = floor.mesh.share_of(party, held.version.facts, bucket, held.grant.mode)
     if share is None or share.mode is not Mode.COPY_ON_READ or not share.target:
         return made
     version = held.version
@@ -51,8 +52,3 @@ def _promised(made: tuple[Delivery, ...], party: str) -> bool:
         and delivery.state is not DeliveryState.WITHDRAWN
         for delivery in made
     )
-
-
-def _share(floor: Floor, party: str, held: Held, bucket: Bucket) -> Share | None:
-    shares = floor.mesh.policy.decide(held.version.facts, bucket).shares
-    return next((share for share in shares if share.party == party), None)

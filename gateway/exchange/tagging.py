@@ -37,10 +37,12 @@ class Tagging:
             text = "only the author of a version can change its tags"
             raise self._floor.refused(caller, ref, Denied(text), held.version)
         made = await self._floor.rows.deliveries_of(held.version.number)
+        holders = await self._floor.rows.grants_of(held.version.number)
+        modes = {grant.party: grant.mode for grant in holders}
 
         def change() -> Retag:
-            facts = replace(held.version, tags=tags.tags).facts
-            decision = self._floor.mesh.policy.decide(facts, bucket)
+            facts = replace(held.version.facts, tags=tags.tags, changed=0)
+            decision = self._floor.mesh.policy.decide(facts, bucket, modes)
             fault("exchange.before-tags")
             return Retag(
                 ref,

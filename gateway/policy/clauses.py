@@ -18,6 +18,8 @@ NOTHING = -1
 ALWAYS = 0
 NOW = -1
 """Values of a rule's `since`, beside moments (nanoseconds since 1970)."""
+NOT_YET = 2**63
+"""Where a rule that is not in force starts: above every commit's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +96,15 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Send(Clause):
-    """`since`: the moment from which on it reaches versions; ALWAYS, or NOW (which, for a version
-    that is being committed, is no restriction either)."""
+    """`since`: the moment from which on it reaches versions; ALWAYS, or NOW: the commit that first
+    brought a rule into force that says this, known to the catalog by its `identity`."""
 
     to: Mapping[str, Mode]
     since: int
     deletes: str = "keep"
     ack: bool = False  # waits for the copies
     deadline: int = 0  # seconds; 0: none
+    identity: str = ""
     everyone: int = field(init=False, repr=False)
     named: Mapping[str, int] = field(init=False, repr=False)
 
@@ -122,6 +125,13 @@ class Send(Clause):
         if self.everyone == NOTHING:
             return self.named.items()
         return [(party, self.named.get(party, self.everyone)) for party in members]
+
+    def reaches(self, facts: Facts, starts: Mapping[str, int]) -> bool:
+        """Does its `since` go back far enough for this version? Whatever is just being made is
+        newer than every rule. `starts`: the commit that first brought each rule into force."""
+        if self.since == NOW:
+            return not facts.changed or facts.changed > starts.get(self.identity, NOT_YET)
+        return facts.at >= self.since
 
     def offer(self, party: str) -> Mode | None:
         strength = self.strength(party)

@@ -7,8 +7,8 @@ an object that does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gateway.model import Facts, Mode, Reason, Rule, Share
 from gateway.policy.clauses import EVERY_BUCKET, EVERYONE, Accept, Forbid, Send
@@ -52,6 +52,7 @@ class Question:
     facts: Facts
     bucket: str
     asker: str
+    starts: Mapping[str, int] = field(default_factory=dict)  # see Send.reaches
 
     @property
     def by_operator(self) -> bool:
@@ -147,7 +148,7 @@ def _author_rules(
 def _send(question: Question, send: Send, share: Share | None) -> Finding:
     mode = send.offer(question.party)
     why = f"sends {mode.value} to {question.party}" if mode else ""
-    if question.facts.at < send.since:
+    if not send.reaches(question.facts, question.starts):
         return Finding(send.rule, "misses", "the version is older than its `since`")
     if share is None:
         return Finding(send.rule, "offers", why)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from gateway.model import Bucket, Principal
+from gateway.model import Bucket, Facts, Mode, Principal, Share
 from gateway.policy.rules import Policy
 
 
@@ -90,6 +90,21 @@ class Mesh:
     policy: Policy
     files: tuple[SourceFile, ...] = ()
     secrets: tuple[Secret, ...] = ()
+
+    def dated(self, starts: Mapping[str, int]) -> Mesh:
+        """See Policy.dated."""
+        return replace(self, policy=self.policy.dated(starts))
+
+    def share_of(
+        self, party: str, facts: Facts, made: Bucket | None, held: Mode | None
+    ) -> Share | None:
+        """What policy gives one party of a version that it holds (or not) already. `made` is the
+        version's bucket if that was made through a door."""
+        bucket = self.buckets.get(facts.ref.bucket) or made
+        if bucket is None:
+            return None
+        shares = self.policy.decide(facts, bucket, {party: held} if held else {}).shares
+        return next((share for share in shares if share.party == party), None)
 
     @property
     def texts(self) -> Mapping[str, str]:

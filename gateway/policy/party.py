@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -22,6 +23,9 @@ from gateway.policy.schema import (
     WhenEntry,
 )
 from gateway.policy.topology import Topology
+
+IDENTITY_CHARS = 32
+"""Hex digits: 128 bits, no two rules meet."""
 
 NO_DEADLINE = 10**12 - 1
 """Seconds: longer than any deadline."""
@@ -246,9 +250,10 @@ class _Compiler:
         return Rule(entry.id or f"{kind}-{i + 1}", self.file, line, self.party)
 
     def send(self, i: int, entry: SendEntry) -> Send:
+        said = entry.model_dump_json()
         return Send(
             rule=self._rule("sends", i, entry),
-            rank=_send_rank(entry),
+            rank=_send_rank(entry, said),
             bucket=entry.bucket,
             keys=tuple(map(compiled, entry.keys)),
             excepts=tuple(map(compiled, entry.excepts)),
@@ -258,6 +263,7 @@ class _Compiler:
             deletes=entry.deletes,
             ack=entry.ack == "all",
             deadline=entry.deadline,
+            identity=_identity(self.file, said),
         )
 
     def forbid(self, i: int, entry: ForbidEntry) -> Forbid:
@@ -288,11 +294,16 @@ class _Compiler:
         )
 
 
-def _send_rank(entry: SendEntry) -> str:
+def _send_rank(entry: SendEntry, said: str) -> str:
     """Among rules that are equally strong, the one that asks for more decides: `ack: all` before
     `home`, then the shorter deadline, then `deletes: follow`; then what they say, as text."""
     asks = (entry.ack != "all", entry.deadline or NO_DEADLINE, entry.deletes != "follow")
-    return f"{asks[0]:d} {asks[1]:012d} {asks[2]:d} {entry.model_dump_json()}"
+    return f"{asks[0]:d} {asks[1]:012d} {asks[2]:d} {said}"
+
+
+def _identity(file: str, said: str) -> str:
+    """Names a rule by all that it says and whose file it is in, wherever it stands there."""
+    return hashlib.sha256(f"{file}\n{said}".encode()).hexdigest()[:IDENTITY_CHARS]
 
 
 def _when(entry: WhenEntry) -> When:

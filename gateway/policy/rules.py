@@ -10,8 +10,10 @@ All four hold for members of the bucket alone.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeVar
 
 from gateway.model import (
@@ -31,6 +33,7 @@ from gateway.policy.clauses import (
     EVERYONE,
     MODES,
     NOTHING,
+    NOW,
     Accept,
     Clause,
     Forbid,
@@ -46,6 +49,8 @@ C = TypeVar("C", bound=Clause)
 NOT_OFFERED = Reason(False, "not offered")
 """The one answer for what is absent, unshared, unaccepted, forbidden or hypothetical: any other
 would tell a party that there is something it may not see."""
+NOBODY_HOLDS: Mapping[str, Mode] = MappingProxyType({})
+NO_STARTS: Mapping[str, int] = MappingProxyType({})
 NO_RULE = Rule("owner", "", 0)
 """Stands for the creator's own grant in a bucket that it made through a door."""
 
@@ -107,8 +112,22 @@ class Policy:
             for author, forbids in rules.forbids.items()
             for rule in forbids
         )
+        self._starts: Mapping[str, int] = NO_STARTS
         self._guests = {author: _guests(sends) for author, sends in rules.sends.items()}
         self._accepts = _acceptances(rules.accepts)
+
+    @property
+    def starting(self) -> frozenset[str]:
+        """Identities of the rules that count from the commit which brought them (`since: now`)."""
+        every = (send for sends in self.rules.sends.values() for send in sends)
+        return frozenset(send.identity for send in every if send.since == NOW)
+
+    def dated(self, starts: Mapping[str, int]) -> Policy:
+        """The same policy, knowing at which commit its rules first came into force. One that is
+        left out is not in force yet: it reaches back to nothing."""
+        dated = copy.copy(self)
+        dated._starts = starts
+        return dated
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -138,8 +157,15 @@ class Policy:
 
     # --- receiving -----------------------------------------------------------------------------
 
-    def decide(self, facts: Facts, bucket: Bucket) -> Decision:
-        """Who gets this version and how; co-authors with Mode.OWN, the author left out."""
+    def decide(
+        self, facts: Facts, bucket: Bucket, held: Mapping[str, Mode] = NOBODY_HOLDS
+    ) -> Decision:
+        """Who gets this version and how; co-authors with Mode.OWN, the author left out.
+
+        `held` are the open grants on a version that is there already. A rule whose `since` does
+        not reach back to it opens nothing, but what a party holds it keeps, no stronger than it
+        is held, as long as any rule gives it that.
+        """
         grants = self.grants(bucket)
         author = facts.author
         if author not in grants.members:
@@ -148,7 +174,7 @@ class Policy:
         forbids = self._forbidding(facts)
         admitting = self._admitting(facts)
         values = target_values(facts)
-        for party, (strength, send) in self._offered(facts, grants.members).items():
+        for party, (strength, send) in self._offered(facts, grants.members, held).items():
             if party == author or party in shares or party not in grants.members:
                 continue
             if forbids and any(forbid.names(party) for forbid in forbids):
@@ -181,13 +207,16 @@ class Policy:
         index = self._sends.get((facts.author, facts.ref.bucket))
         return [send for send in index.find(facts.ref.key) if send.fits(facts)] if index else []
 
-    def _offered(self, facts: Facts, members: frozenset[str]) -> dict[str, tuple[int, Send]]:
+    def _offered(
+        self, facts: Facts, members: frozenset[str], held: Mapping[str, Mode]
+    ) -> dict[str, tuple[int, Send]]:
         """By recipient, the strongest mode and who offers it: among equals the least rank."""
         offered: dict[str, tuple[int, Send]] = {}
         for send in self._sending(facts):
-            if facts.at < send.since:
-                continue
-            for party, strength in send.reach(members):
+            reach = send.reach(members)
+            if not send.reaches(facts, self._starts):
+                reach = [(p, min(most, held[p].strength)) for p, most in reach if p in held]
+            for party, strength in reach:
                 best = offered.get(party)
                 if (
                     best is None
@@ -283,7 +312,7 @@ class Policy:
     ) -> Explanation:
         """Why this party may or may not `read` or `write` this, as far as the asker may know;
         every rule that matched or nearly did. For a write only `facts.ref` counts."""
-        question = Question(party, facts, bucket.name, asker)
+        question = Question(party, facts, bucket.name, asker, self._starts)
         grants = self.grants(bucket)
         if verb == "write":
             reason = self.may_write(Principal(party, party), facts.ref, bucket)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -119,8 +119,9 @@ class Bench:
             )
         )
 
-    async def new_policy(self, revision: str = R2) -> None:
-        await self.catalog.put_policy(revision, {"acme.yaml": revision}, event_of("policy"))
+    async def new_policy(self, revision: str = R2, starting: Collection[str] = ()) -> None:
+        files = {"acme.yaml": revision}
+        await self.catalog.put_policy(revision, files, event_of("policy"), starting=starting)
         self.revision = revision
 
     # --- what a party sees ---------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from gateway.audit.check import audit
@@ -13,7 +13,8 @@ from gateway.audit.records import decode
 from gateway.audit.tiles import TILE_LEVELS, TILE_WIDTH
 from gateway.catalog.values import Story
 from gateway.errors import CrossdockError
-from gateway.model import DeliveryKind, DeliveryState, Mode
+from gateway.model import DeliveryKind, DeliveryState, Mode, Share
+from gateway.policy.mesh import Mesh
 from tests.model.crash_dock import FILES, LATER, PARTIES, SIGNER, Dock
 from tests.model.crash_story import STORY, Acks, Step
 from tests.model.world import mesh_of, ref
@@ -86,7 +87,7 @@ class Findings:
 
     def _promised(self, story: Story, revision: str) -> set[str]:
         mesh = MESHES[revision]
-        shares = mesh.policy.decide(story.version.facts, mesh.buckets["orders"]).shares
+        shares = _at_commit(mesh, story)
         return {share.target for share in shares if share.target}
 
     async def _contents(self) -> AsyncIterator[str]:
@@ -128,7 +129,7 @@ class Findings:
     def _may_see(self, party: str, story: Story) -> bool:
         own = next(g for g in story.grants if g.mode is Mode.OWN)
         mesh = MESHES[own.revision]
-        shares = mesh.policy.decide(story.version.facts, mesh.buckets["orders"]).shares
+        shares = _at_commit(mesh, story)
         return party in {share.party for share in shares}
 
     async def _log(self) -> AsyncIterator[str]:
@@ -208,6 +209,12 @@ def _kept(acks: Acks, extra: Mapping[str, Kept]) -> dict[str, Kept]:
         if step.writes and step.name in acks:
             kept[acks[step.name]] = Kept(step.name, *step.writes)
     return kept
+
+
+def _at_commit(mesh: Mesh, story: Story) -> tuple[Share, ...]:
+    """What policy said when the version was just being made."""
+    facts = replace(story.version.facts, changed=0)
+    return mesh.policy.decide(facts, mesh.buckets["orders"]).shares
 
 
 def _opened(note: str) -> Checkpoint:

@@ -19,6 +19,7 @@ from gateway.catalog import Claim
 from gateway.catalog.sqlite import SqliteCatalog
 from gateway.courier.courier import Courier
 from gateway.exchange import Exchange, Means
+from gateway.exchange.applying import put_in_force
 from gateway.exchange.collector import Collector
 from gateway.exchange.listing import Span
 from gateway.exchange.reading import from_extents
@@ -128,9 +129,9 @@ class Dock:
             folder / "catalog.db", clock=lambda: next(clock), salts=lambda n: b"s" * n
         )
         kept = await catalog.policy()
-        dock = cls(folder, life, catalog, kept[1] if kept else FILES)
-        if kept is None:
-            await dock.edit(FILES)
+        files = kept[1] if kept else FILES
+        dock = cls(folder, life, catalog, files)
+        await dock.edit(files)
         return dock
 
     async def close(self) -> None:
@@ -143,9 +144,8 @@ class Dock:
         """In the wiring's order: the catalog first, then the exchange."""
         mesh = mesh_of(dict(files))
         event = Event("policy", self.now, revision=mesh.revision)
-        await self.catalog.put_policy(mesh.revision, dict(files), event)
-        self.mesh = mesh
-        self.exchange.enter(mesh, self.stores)
+        self.mesh = await put_in_force(self.catalog, mesh, event)
+        self.exchange.enter(self.mesh, self.stores)
 
     async def deliver(self) -> None:
         """A courier of its own works until nothing is due any more."""
@@ -201,9 +201,8 @@ class Dock:
         return {entry.key: entry.version for entry in page.entries}
 
     def _decide(self, claim: Claim) -> Share | None:
-        bucket = self.mesh.buckets[claim.version.ref.bucket]
-        shares = self.mesh.policy.decide(claim.version.facts, bucket).shares
-        return next((s for s in shares if s.party == claim.delivery.party), None)
+        party, facts = claim.delivery.party, claim.version.facts
+        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
 
     def _read_version(self, version: Version) -> Chunks:
         way = from_extents(version, lambda party, name: self.stores[party, name])

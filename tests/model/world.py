@@ -15,6 +15,7 @@ from gateway.catalog.sqlite import SqliteCatalog
 from gateway.courier.courier import Courier
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.exchange import Exchange, Means
+from gateway.exchange.applying import put_in_force
 from gateway.exchange.listing import Span
 from gateway.exchange.reading import from_extents
 from gateway.exchange.terms import Draft
@@ -134,9 +135,8 @@ class World:
         )
 
     def decide(self, claim: Claim) -> Share | None:
-        bucket = claim.bucket or self.mesh.buckets[claim.version.ref.bucket]
-        decision = self.mesh.policy.decide(claim.version.facts, bucket)
-        return next((s for s in decision.shares if s.party == claim.delivery.party), None)
+        party, facts = claim.delivery.party, claim.version.facts
+        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
 
     def _whole(self, version: Version) -> Chunks:
         way = from_extents(version, lambda party, name: self.stores[party, name])
@@ -154,9 +154,9 @@ class World:
     # --- what people do ------------------------------------------------------------------------
 
     def edit(self, files: dict[str, str]) -> None:
-        self.mesh = mesh_of(files)
-        event = Event(kind="policy", at=self.now, revision=self.mesh.revision)
-        self.run(self.catalog.put_policy(self.mesh.revision, files, event))
+        mesh = mesh_of(files)
+        event = Event(kind="policy", at=self.now, revision=mesh.revision)
+        self.mesh = self.run(put_in_force(self.catalog, mesh, event))
         self.exchange.enter(self.mesh, self.stores)
 
     def put(self, party: str, key: str, content: bytes, tags: dict[str, str]) -> Version:

@@ -6,6 +6,7 @@ them, and nothing is indexed, compiled or cached.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,14 +95,20 @@ def co_authors(world: World, thing: Thing) -> set[str]:
     return {p for p in everyone if writes(world, p, thing.bucket, thing.key)} - {thing.author}
 
 
-def given(world: World, thing: Thing) -> dict[str, str]:
-    """By recipient, "own" or the mode; the author left out."""
+def given(
+    world: World,
+    thing: Thing,
+    held: dict[str, str] | None = None,
+    reaches: Callable[[dict[str, Any]], bool] = lambda rule: True,
+) -> dict[str, str]:
+    """By recipient, "own" or the mode; the author left out. `held` are the open grants; `reaches`
+    tells of a rule whether its `since` goes back to the version."""
     inside = members(world, thing.bucket)
     if thing.author not in inside:
         return {}
     answer = {}
     for party in inside - {thing.author}:
-        mode = between(world, party, thing)
+        mode = between(world, party, thing, (held or {}).get(party), reaches)
         if mode:
             answer[party] = mode
     for party in co_authors(world, thing):
@@ -109,17 +116,23 @@ def given(world: World, thing: Thing) -> dict[str, str]:
     return answer
 
 
-def between(world: World, party: str, thing: Thing) -> str | None:
+def between(
+    world: World,
+    party: str,
+    thing: Thing,
+    held: str | None,
+    reaches: Callable[[dict[str, Any]], bool],
+) -> str | None:
     author = world.files.get(thing.author, {})
     for rule in author.get("forbids", []):
         if is_about(rule, thing) and (party in rule["to"] or "*" in rule["to"]):
             return None
     offered = [
-        rule["to"][name]
+        mode if reaches(rule) else weaker(mode, held)
         for rule in author.get("sends", [])
         if is_about(rule, thing)
-        for name in rule["to"]
-        if name in (party, "*")
+        for name, mode in rule["to"].items()
+        if name in (party, "*") and (reaches(rule) or held)
     ]
     admitted = []
     for rule in world.files.get(party, {}).get("accepts", []):
@@ -129,6 +142,11 @@ def between(world: World, party: str, thing: Thing) -> str | None:
     if not offered or not admitted:
         return None
     return STRENGTH[min(max(map(STRENGTH.index, offered)), max(map(STRENGTH.index, admitted)))]
+
+
+def weaker(mode: str, held: str | None) -> str:
+    levels = [*STRENGTH, "own"]
+    return levels[min(levels.index(mode), levels.index(held or ""))]
 
 
 def sees(world: World, party: str, thing: Thing) -> bool:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 import random
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.model import Decision, Mode, ObjectRef, Principal
+from gateway.model import Decision, Facts, Mode, ObjectRef, Principal
 from gateway.policy.mesh import Mesh
 
 from . import naive
 from .naive import Thing, World
 from .worlds import PARTIES, accept, bucket, facts, forbid, mesh, send, thing, world
 
+DAY = 86400 * 10**9
 THINGS = 25  # versions looked at in each world
 SEEDS = st.integers(0, 2**32).map(random.Random)
 laws = settings(
@@ -167,6 +169,48 @@ def test_two_refs_never_get_one_target(rnd: random.Random) -> None:
                 place = (share.party, share.store, share.target)
                 ref = ObjectRef(case.bucket, case.key)
                 assert taken.setdefault(place, ref) == ref
+
+
+@laws
+@given(SEEDS)
+def test_what_an_edit_gives_and_leaves_of_an_older_version(rnd: random.Random) -> None:
+    """`since` decides what is opened, and never closes what another rule still gives."""
+    plain = world(rnd)
+    for file in plain.files.values():
+        for rule in file["sends"]:
+            rule["since"] = rnd.choice(["always", "now", "1970-01-03"])
+    subject = mesh(plain)
+    starts = {identity: rnd.choice([10, 20]) for identity in sorted(subject.policy.starting)}
+    subject = subject.dated(starts)
+    for _ in range(THINGS):
+        case, at, commit = thing(rnd), rnd.choice([DAY, 5 * DAY]), rnd.choice([0, 10, 15, 25])
+        held = {p: rnd.choice(list(Mode)) for p in rnd.sample(PARTIES, 2)}
+        old = replace(facts(case), at=at, changed=commit)
+        found = subject.policy.decide(old, bucket(subject, case.bucket), held)
+
+        def reaches(rule: dict[str, Any], case: Thing = case, old: Facts = old) -> bool:
+            sends = subject.policy.rules.sends[case.author]
+            start = starts.get(next(s.identity for s in sends if s.rule.id == rule["id"]), 0)
+            of = {"always": True, "1970-01-03": old.at >= 2 * DAY}
+            return of.get(rule["since"], old.changed == 0 or old.changed > start)
+
+        plainly = naive.given(plain, case, {p: m.value for p, m in held.items()}, reaches)
+        assert {s.party: s.mode.value for s in found.shares} == plainly
+        assert_what_is_held_stays(subject, case, old, held)
+
+
+def assert_what_is_held_stays(
+    subject: Mesh, case: Thing, old: Facts, held: dict[str, Mode]
+) -> None:
+    """Whoever holds a version that policy lets it see goes on holding it, and deciding once more
+    changes nothing."""
+    where = bucket(subject, case.bucket)
+    once = subject.policy.decide(old, where, held).shares
+    modes = {share.party: share.mode for share in once}
+    for party in held.keys() - {case.author}:
+        assert (party in modes) is subject.policy.sees(party, old, where).allowed
+    again = subject.policy.decide(old, where, {**held, **modes}).shares
+    assert {s.party: s.mode for s in again if s.party in modes} == modes
 
 
 def test_the_random_worlds_are_worth_looking_at() -> None:
