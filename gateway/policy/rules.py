@@ -41,6 +41,7 @@ from gateway.policy.clauses import (
     target_values,
 )
 from gateway.policy.explain import OPERATOR, Answer, Explanation, Offer, Question, read, written
+from gateway.policy.membership import Grants, granted
 from gateway.policy.patterns import Index, Pattern, compiled, intersect, tokens
 
 K = TypeVar("K", bound=Hashable)
@@ -62,26 +63,6 @@ class Rules:
     sends: Mapping[str, tuple[Send, ...]] = field(default_factory=dict)
     forbids: Mapping[str, tuple[Forbid, ...]] = field(default_factory=dict)
     accepts: tuple[Accept, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Grants:
-    """Who belongs to one bucket, and who may write what in it."""
-
-    members: frozenset[str]
-    writes: Mapping[str, tuple[str, ...]]
-    writers: Index[str]
-    rules: Mapping[str, Rule]  # the lines of topology.yaml; none for a bucket made through a door
-
-    def may_write(self, party: str, key: str) -> bool:
-        return party in self.writers.find(key)
-
-
-def granted(bucket: Bucket, rules: Mapping[str, Rule], guests: Iterable[str] = ()) -> Grants:
-    """The grants of one bucket; `guests` are members that its creator's own file names."""
-    patterns = [(compiled(text), who) for who, texts in bucket.members.items() for text in texts]
-    members = frozenset(bucket.members) | frozenset(guests)
-    return Grants(members, bucket.members, Index(patterns), rules)
 
 
 class Policy:

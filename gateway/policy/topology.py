@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from gateway.errors import Problem
 from gateway.model import Bucket, May, Principal, Rule, Versioning
 from gateway.policy.complaints import parsed, place, suggestion
+from gateway.policy.membership import Grants, granted
 from gateway.policy.mesh import Party, PrincipalSpec, Secret, StoreSpec
 from gateway.policy.nodes import Path, Tree, read
 from gateway.policy.patterns import intersect, tokens
-from gateway.policy.rules import Grants, granted
 from gateway.policy.schema import (
     MEMBERS_MAX,
     AnyStore,
