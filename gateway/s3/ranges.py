@@ -8,8 +8,9 @@ from gateway.errors import InvalidRange
 from gateway.model import PART_NUMBER_MAX
 from gateway.s3.errors import S3Error
 
-# 30 digits are more than any size; longer numbers are malformed, and cost no time to read.
-_RANGE = re.compile(r"bytes=\s*([0-9]{0,30})\s*-\s*([0-9]{0,30})\s*", re.IGNORECASE)
+# 30 digits are more than any size; longer numbers are malformed, and cost no time to read. Nor do
+# blanks without end, which two open `\s*` beside each other would share in every way there is.
+_RANGE = re.compile(r"bytes=\s{0,9}([0-9]{0,30})\s{0,9}-\s{0,9}([0-9]{0,30})\s{0,9}", re.IGNORECASE)
 _COPY_RANGE = re.compile(r"bytes=([0-9]{1,30})-([0-9]{1,30})")
 _NUMBER = re.compile(r"[0-9]{1,10}")
 

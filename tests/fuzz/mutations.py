@@ -7,6 +7,9 @@ from random import Random
 
 EDITS_MAX = 8
 PIECE_BYTES_MAX = 64
+PUMP_BYTES = 30_000
+"""Of one thing over and over: what takes time that grows with its square takes seconds."""
+
 INPUT_BYTES_MAX = 64 * 1024
 
 TOKENS: Sequence[bytes] = (
@@ -27,6 +30,14 @@ def mutated(seeds: Sequence[bytes], random: Random) -> bytes:
     for _ in range(random.randint(1, EDITS_MAX)):
         data = _edited(data, seeds, random)
     return data[:INPUT_BYTES_MAX]
+
+
+def pumped(seeds: Sequence[bytes], random: Random) -> bytes:
+    """A seed with a run of one short thing in it, as long as a header may be."""
+    data = random.choice(seeds)
+    at = random.randint(0, len(data))
+    unit = random.choice((data[at : at + random.randint(1, 3)], random.choice(TOKENS)[:8])) or b" "
+    return data[:at] + unit * (PUMP_BYTES // len(unit)) + data[at:]
 
 
 def _edited(data: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
