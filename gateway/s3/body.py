@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 from gateway.digests import digest
 from gateway.errors import BadDigest, CrossdockError, TooLarge
@@ -13,6 +15,12 @@ from gateway.s3.chunked import Decoder, decoder
 from gateway.s3.desk import Desk, Request
 from gateway.s3.errors import S3Error
 from gateway.s3.sigv4 import Payload
+from gateway.s3.xml.parse import CONFIGURATION_BYTES_MAX
+
+T = TypeVar("T")
+
+INLINE_BYTES_MAX = 64 * 1024
+"""Up to here a document is parsed in less time than a thread takes to begin."""
 
 
 class Upload:
@@ -99,13 +107,31 @@ def declared_size(request: Request) -> int | None:
     return None
 
 
-async def document(desk: Desk, request: Request, *, checksums: bool = True) -> bytes:
+async def parsed(
+    desk: Desk,
+    request: Request,
+    read: Callable[[bytes], T],
+    most: int,
+    *,
+    checksums: bool = True,
+) -> T:
+    """A document that may be long, read by `read`: off the event loop, if it is long. One client's
+    megabytes of XML must not be what all others wait for."""
+    content = await document(desk, request, most=most, checksums=checksums)
+    if len(content) <= INLINE_BYTES_MAX:
+        return read(content)
+    return await asyncio.to_thread(read, content)
+
+
+async def document(
+    desk: Desk, request: Request, *, most: int = CONFIGURATION_BYTES_MAX, checksums: bool = True
+) -> bytes:
     """The whole of a small body, with its hash, checksum and framing verified. Where the headers'
     `checksums` are those of something else, they are left alone; a trailer is the body's own.
 
-    Raises MaxMessageLengthExceeded beyond the limit on documents, BadDigest.
+    Raises MaxMessageLengthExceeded beyond `most` bytes or the limit on documents, BadDigest.
     """
-    limit = desk.limits.document_bytes_max
+    limit = min(most, desk.limits.document_bytes_max)
     told = request.headers
     if not checksums:
         told = {TRAILER: told[TRAILER]} if TRAILER in told else EMPTY
@@ -115,12 +141,13 @@ async def document(desk: Desk, request: Request, *, checksums: bool = True) -> b
         size = declared_size(request)
     frames = decoder(request.verified, size, claims.trailers)
     pieces: list[bytes] = []
-    received = 0
+    left = limit
     async for data in request.wire.chunks():
-        received += len(data)
-        if received > limit:
+        for piece in frames.feed(data):
+            left -= len(piece)
+            pieces.append(piece)
+        if left < 0:
             raise S3Error("MaxMessageLengthExceeded", f"The body is over {limit} bytes.")
-        pieces.extend(frames.feed(data))
     frames.finish()
     body = b"".join(pieces)
     for algorithm, claim in claims.complete(frames.trailers).items():

@@ -30,11 +30,13 @@ async def get_bucket_lifecycle_configuration(desk: Desk, request: Request) -> An
 
 
 async def put_bucket_lifecycle_configuration(desk: Desk, request: Request) -> Answer:
-    tree = shapes.read(await body.document(desk, request), ROOT, BYTES_MAX)
-    await desk.exchange.buckets.set_setting(
-        request.caller, request.bucket, SETTING, text_of(rules_in(tree))
-    )
+    text = await body.parsed(desk, request, _read, BYTES_MAX)
+    await desk.exchange.buckets.set_setting(request.caller, request.bucket, SETTING, text)
     return Answer(200, {SMALLEST: SMALLEST_SHOWN})
+
+
+def _read(content: bytes) -> str:
+    return text_of(rules_in(shapes.read(content, ROOT, BYTES_MAX)))
 
 
 async def delete_bucket_lifecycle(desk: Desk, request: Request) -> Answer:

@@ -78,7 +78,9 @@ def _part_number(desk: Desk, request: Request) -> int:
 
 
 async def complete_multipart_upload(desk: Desk, request: Request) -> Answer:
-    listed = parse.complete_upload(await body.document(desk, request, checksums=False))
+    listed = await body.parsed(
+        desk, request, parse.complete_upload, parse.COMPLETE_BYTES_MAX, checksums=False
+    )
     algorithm, claimed = object_claim(request.headers)
     claim = Completion(
         parts=tuple(PartClaim(part.number, part.etag, part.checksums) for part in listed),

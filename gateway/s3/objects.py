@@ -180,7 +180,7 @@ async def delete_object(desk: Desk, request: Request) -> Answer:
 
 async def delete_objects(desk: Desk, request: Request) -> Answer:
     """Each key succeeds or fails by itself; the answer is 200 in any case."""
-    asked = parse.delete_request(await body.document(desk, request))
+    asked = await body.parsed(desk, request, parse.delete_request, parse.DELETE_BYTES_MAX)
     # A bucket that is not there is the whole request's error.
     await desk.exchange.buckets.one(request.caller, request.bucket)
     results: list[Deleted | NotDeleted] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,10 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from gateway.s3.xml import parse, shapes
 from tests.harness import REGION, key_of
 from tests.s3.raw import Reply, Socket, ask, sign
-from tests.security.attempts import NOTHING
+from tests.security.attempts import ATTEMPTS, NOTHING, Aim
 from tests.security.world import Watched
 
 SPLIT = quote("x\r\nset-cookie: forged=1\r\n\r\nHTTP/1.1 200 OK", safe="")
@@ -27,6 +29,7 @@ BOMB = (
 EXTERNAL = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>'
 TOO_LONG = "MaxMessageLengthExceeded"
 TOO_MUCH = b"<" + b" " * (5 * 1024**2)
+NAMESPACES = " ".join(f"xmlns:a{n}='u{n}'" for n in range(2_000))
 MANY = " ".join(f"a{n}='1'" for n in range(50_000))
 DEEP = "<a>" * 100_000
 READ = "/orders/other/x"
@@ -50,13 +53,28 @@ def document(name: str, target: str, method: str, body: str | bytes, code: str) 
     return Case(f"{name} to {target}", method, target, code, body=raw)
 
 
-DOCUMENTS = (
-    ("POST", "/orders?delete", "Delete"),
-    ("PUT", "/orders/other/x?tagging", "Tagging"),
-    ("PUT", "/orders?versioning", "VersioningConfiguration"),
-    ("PUT", "/acme-doc", "CreateBucketConfiguration"),
-    ("POST", "/orders/other/x?uploadId=u", "CompleteMultipartUpload"),
-)
+OWN = Aim("other/x", "null", "u", "u", "orders/other/x", "u")
+XML_ATTEMPTS = [attempt for attempt in ATTEMPTS if attempt.body.startswith("<")]
+
+
+def takers() -> Iterator[tuple[str, str, str]]:
+    """Method, target and root element of every operation that takes XML, each once, on what the
+    sender may change."""
+    seen = set()
+    for attempt in XML_ATTEMPTS:
+        if attempt.operation not in seen:
+            seen.add(attempt.operation)
+            target = attempt.filled(OWN).target
+            place, _, query = target.partition("?")
+            if place.count("/") == 1 and "delete" not in query:  # a bucket that it owns
+                target = f"/acme-own?{query}"
+            yield attempt.method, target, attempt.body[1:].partition(">")[0].rstrip("/")
+    yield "PUT", "/acme-doc", "CreateBucketConfiguration"
+    yield "PUT", "/acme-own?acl", "AccessControlPolicy"
+    yield "PUT", "/orders/other/x?acl", "AccessControlPolicy"
+
+
+DOCUMENTS = tuple(takers())
 BODIES: Mapping[str, Callable[[str], str | bytes]] = {
     "an entity bomb": lambda tag: f"{BOMB}<{tag}>&i;</{tag}>",
     "an external entity": lambda tag: f"{EXTERNAL}<{tag}>&b;</{tag}>",
@@ -68,6 +86,11 @@ BODIES: Mapping[str, Callable[[str], str | bytes]] = {
     "many attributes": lambda tag: f"<{tag} {MANY}/>",
     "a huge token": lambda tag: f"<{tag}><{'a' * 1_000_000}/></{tag}>",
     "a processing instruction": lambda tag: f"<?php system('id')?><{tag}><?x?><b/></{tag}>",
+    "namespaces": lambda tag: f"<{tag} {NAMESPACES}><b/></{tag}>",
+    "siblings": lambda tag: f"<{tag}>{'<a/>' * 12_000}</{tag}>",
+    "comments": lambda tag: f"<{tag}>{'<!---->' * 7_000}<a/></{tag}>",
+    "references": lambda tag: f"<{tag}>{'&lt;' * 12_000}<a/></{tag}>",
+    "another encoding": lambda tag: f"<?xml version='1.0' encoding='utf-7'?><{tag}>+ADw-",
     "a character that XML has not": lambda tag: f"<{tag}>&#0;&#x1F;</{tag}>",
 }
 XML = tuple(
@@ -76,9 +99,7 @@ XML = tuple(
     for method, target, tag in DOCUMENTS
 )
 OVERSIZED = tuple(
-    document(
-        "over the limit", target, method, b"<" + b" " * (5 * 1024**2), "MaxMessageLengthExceeded"
-    )
+    document("over the limit", target, method, TOO_MUCH, TOO_LONG)
     for method, target, _ in DOCUMENTS
 )
 TARGETS = (
@@ -146,7 +167,9 @@ CASES = (*XML, *OVERSIZED, *TARGETS, *SPLITTING)
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     with Watched(tmp_path_factory.mktemp("hostile")) as running:
-        running.client("acme/erp").put_object(Bucket="orders", Key="other/x", Body=b"x")
+        s3 = running.client("acme/erp")
+        s3.put_object(Bucket="orders", Key="other/x", Body=b"x")
+        s3.create_bucket(Bucket="acme-own")
         yield running
 
 
@@ -156,6 +179,12 @@ def clean(reply: Reply) -> bool:
         and "set-cookie" not in reply.headers
         and not any(word in reply.body for word in (b"Traceback", b"root:x", b".py", b"lxml"))
     )
+
+
+def test_every_operation_that_takes_xml_is_given_bombs() -> None:
+    roots = {root for _, _, root in DOCUMENTS}
+    assert len(DOCUMENTS) >= 15
+    assert {*shapes.SHAPES} - {"PolicyStatus"} <= roots, "documents that this gateway reads"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
@@ -248,3 +277,24 @@ def test_hostile_keys_are_read_and_listed_as_themselves(door: Watched, keys: lis
     for key in keys:
         body = s3.get_object(Bucket="orders", Key=key)["Body"].read()
         assert body == key.removeprefix("other/").encode()
+
+
+LONG = b"<CompleteMultipartUpload>" + b"<Part/>" * 50_000 + b"</CompleteMultipartUpload>"
+
+
+def test_long_documents_are_read_off_the_event_loop(door: Watched) -> None:
+    """Nobody waits for what another one sends."""
+    readers: list[str] = []
+    before = parse.complete_upload
+
+    def noted(body: bytes) -> object:
+        readers.append(threading.current_thread().name)
+        return before(body)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parse, "complete_upload", noted)
+        for body in (LONG, b"<CompleteMultipartUpload/>"):
+            signed = sign(door, "POST", "/orders/other/x?uploadId=u", body=body)
+            assert ask(door, signed, body).code == "MalformedXML"
+    assert readers[0] != "gateway"
+    assert readers[1] == "gateway"

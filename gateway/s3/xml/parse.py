@@ -138,7 +138,10 @@ def delete_request(body: bytes) -> DeleteRequest:
     """DeleteObjects: 1 to 1000 objects."""
     items: list[DeleteItem] = []
     quiet = False
-    for name, child in _children(read_root(body, "Delete", DELETE_BYTES_MAX), "Object", "Quiet"):
+    root = read_root(body, "Delete", DELETE_BYTES_MAX)
+    if len(root) > DELETE_ITEMS_MAX + 1:  # told before any of them is read
+        raise malformed(f"it must name 1 to {DELETE_ITEMS_MAX} objects")
+    for name, child in _children(root, "Object", "Quiet"):
         if name == "Quiet":
             quiet = leaf_text(child).strip().lower() == "true"
             continue
@@ -162,10 +165,9 @@ def _delete_item(element: etree._Element) -> DeleteItem:
 def complete_upload(body: bytes) -> tuple[CompletedPart, ...]:
     """CompleteMultipartUpload: 1 to 10,000 parts in the order listed, whatever that is."""
     root = read_root(body, "CompleteMultipartUpload", COMPLETE_BYTES_MAX)
-    parts = tuple(_completed_part(child) for _, child in _children(root, "Part"))
-    if not 1 <= len(parts) <= PART_NUMBER_MAX:
+    if not 1 <= len(root) <= PART_NUMBER_MAX:
         raise malformed(f"it must name 1 to {PART_NUMBER_MAX} parts")
-    return parts
+    return tuple(_completed_part(child) for _, child in _children(root, "Part"))
 
 
 def _completed_part(element: etree._Element) -> CompletedPart:
