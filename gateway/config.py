@@ -63,8 +63,8 @@ def watch(value: Any) -> Any:
 
 
 def url(text: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#@]+", text.rstrip("/")):
-        raise mistake(f"`{text}` is no origin; expected one like https://files.example.com")
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]+)?", text.rstrip("/")):
+        raise mistake(f"`{text}` is no URL; expected one like https://files.example.com")
     return text.rstrip("/")
 
 
@@ -202,7 +202,7 @@ class GatewayFile(Entry):
     )
     trusted_proxies: Annotated[
         list[Annotated[str, AfterValidator(network)]], Field(max_length=100)
-    ] = Field(default=[], description="Networks whose X-Forwarded-For is believed.")
+    ] = Field(default=[], description="Networks whose X-Forwarded-For, -Host and -Proto count.")
     limits: LimitsEntry = Field(default=LimitsEntry(), description="What one client may take.")
     lifecycle: LifecycleEntry = Field(
         default=LifecycleEntry(), description="When buckets' lifecycle rules are applied."

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import quote
 
 from gateway.exchange import Exchange
 from gateway.model import OBJECT_BYTES_MAX, PART_NUMBER_MAX, Caller, ObjectRef, Principal
 from gateway.s3.address import CONTROL, Target
 from gateway.s3.errors import S3Error
 from gateway.s3.forms import Form
+from gateway.s3.origin import Seen
 from gateway.s3.routes import Operation
 from gateway.s3.sigv4 import Verified
 from gateway.s3.wire import Wire
@@ -53,13 +55,12 @@ class Signer(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The means of handlers. `token_secret` seals continuation tokens: the same for every gateway
-    of one catalog. `base` is the URL that clients use, without a slash at its end."""
+    of one catalog."""
 
     exchange: Exchange
     limits: Limits
     region: str
     token_secret: bytes
-    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Request:
     verified: Verified[Signer]
     wire: Wire
     now: int
+    seen: Seen
     form: Form | None = None
 
     @property
@@ -83,6 +85,10 @@ class Request:
     @property
     def ref(self) -> ObjectRef:
         return ObjectRef(self.target.bucket, self.target.key)
+
+    def url(self, key: str) -> str:
+        """Of an object in the bucket, as the client would write it, path-style."""
+        return f"{self.seen.base(self.target)}/{self.bucket}/{quote(key)}"
 
     @property
     def query(self) -> Mapping[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import quote
 
 from gateway.exchange import Completion, PartClaim
 from gateway.lifecycle import abortion, rules_of
@@ -98,7 +97,7 @@ async def complete_multipart_upload(desk: Desk, request: Request) -> Answer:
     )
     version = found.version
     done = CompletedUpload(
-        f"{desk.base}/{request.bucket}/{quote(request.ref.key)}",
+        request.url(request.ref.key),
         request.bucket,
         request.ref.key,
         version.etag,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from gateway.errors import KeyTooLong, TooLarge
 from gateway.exchange import Found
@@ -103,7 +103,7 @@ async def post_object(desk: Desk, request: Request) -> Answer:
         draft = replace(draft, tags=dict(parse.tag_set(fields["tagging"].encode())))
     ref = ObjectRef(request.bucket, fields["key"])
     found = await desk.exchange.objects.put(request.caller, ref, file, draft, heads.expect({}))
-    return _answer(desk, fields, found, file.checksum)
+    return _answer(request, fields, found, file.checksum)
 
 
 def _key(template: str, filename: str) -> str:
@@ -130,7 +130,7 @@ def _headers(fields: Mapping[str, str]) -> dict[str, str]:
     return headers
 
 
-def _answer(desk: Desk, fields: Mapping[str, str], found: Found, checksum: str) -> Answer:
+def _answer(request: Request, fields: Mapping[str, str], found: Found, checksum: str) -> Answer:
     ref, etag = found.version.ref, heading.quoted(found.version.etag)
     headers = heading.written(found, checksum)
     target = fields.get("success_action_redirect") or fields.get("redirect", "")
@@ -138,7 +138,7 @@ def _answer(desk: Desk, fields: Mapping[str, str], found: Found, checksum: str) 
         told = urlencode({"bucket": ref.bucket, "key": ref.key, "etag": etag})
         headers["location"] = f"{target}{'&' if '?' in target else '?'}{told}"
         return Answer(SEE_OTHER, headers)
-    headers["location"] = f"{desk.base}/{ref.bucket}/{quote(ref.key)}"
+    headers["location"] = request.url(ref.key)
     status = _STATUSES.get(fields.get("success_action_status", ""), 204)
     if status != CREATED:
         return Answer(status, headers)

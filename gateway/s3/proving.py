@@ -36,7 +36,7 @@ def prove(
     if form is not None:
         found = forms.authenticate(form.fields, lookup)
     elif sigv2.is_claimed(head):
-        found = sigv2.verify(head, target, lookup, now, endpoint.prefix)
+        found = sigv2.verify(head, target, lookup, now)
     else:
         return sigv4.verify(head, lookup, now, keys, endpoint)
     if found.sigv2 and not found.credential.sigv2:

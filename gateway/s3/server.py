@@ -24,7 +24,7 @@ from gateway.s3.desk import Desk, Limits, Request, Signer
 from gateway.s3.errors import S3Error, render
 from gateway.s3.forms import Form, boundary_of
 from gateway.s3.listening import Listening
-from gateway.s3.origin import origin
+from gateway.s3.origin import Seen, origin
 from gateway.s3.posting import read_form
 from gateway.s3.presign import hoisted
 from gateway.s3.proving import prove
@@ -70,7 +70,7 @@ class S3Door:
     `stranger` is told the address of each request without a valid signature; `ready` tells if
     requests can be served now. `token_secret` seals continuation tokens, and is the same for
     every gateway of one catalog. `domain` turns on virtual-hosted addressing; `external_url` and
-    `trusted_proxies` say what clients sign for and whose X-Forwarded-For counts.
+    `trusted_proxies` say what clients sign for and whose X-Forwarded-* counts.
     """
 
     def __init__(
@@ -98,9 +98,11 @@ class S3Door:
         self._stranger = stranger
         self._ready = ready
         self._domains = (domain,) if domain else ()
-        self._origin = origin(region if strict_region else "", external_url, trusted_proxies)
+        self._origin = origin(
+            region if strict_region else "", external_url, trusted_proxies, self._domains
+        )
         self._limits = limits
-        self._desk = Desk(exchange, limits, region, token_secret, external_url.rstrip("/"))
+        self._desk = Desk(exchange, limits, region, token_secret)
         self._keys = SigningKeys()
         self._running = 0
         self._seats: dict[str, int] = {}
@@ -201,21 +203,22 @@ class S3Door:
         """Address, limit, signature, route, handler: in this order, so that a stranger learns
         nothing of what is built."""
         raw = wire.raw
-        target = parse_target(raw.raw_path, raw.headers.get("Host", ""), self._domains)
+        headers = _headers(raw)
+        seen = self._origin.see(raw.remote or "", headers, tls=raw.secure)
+        target = parse_target(raw.raw_path, seen.host, self._domains)
         if target.reserved:
             return self._own(target.reserved)
         if self._running > self._limits.requests_max:
             self._telemetry.turned_away()
             raise TooBusy
-        headers = _headers(raw)
         if raw.method == "OPTIONS" and target.bucket:
-            return await self._preflight(turn, raw, target, headers)
+            return await self._preflight(turn, seen, target, headers)
         if "origin" in headers and target.bucket:
             self._sit(turn, "")
             kept = await self._desk.exchange.buckets.cors(target.bucket)
             turn.cors = cors.answer_headers(kept, raw.method, headers)
         form = await self._form(turn, wire, target, headers)
-        verified = self._authenticate(turn, raw, target, headers, form)
+        verified = self._authenticate(turn, raw, seen, target, form)
         self._sit(turn, verified.credential.principal.party)
         wire.allowed = partial(self._in_force, verified.access_key, verified.credential)
         if verified.presigned:
@@ -224,21 +227,21 @@ class S3Door:
         turn.operation = operation.name
         signature = sigv2.NAME if verified.sigv2 else ""
         caller = Caller(verified.credential.principal, DOOR, turn.id, signature)
-        request = Request(operation, target, headers, caller, verified, wire, turn.now, form)
+        request = Request(operation, target, headers, caller, verified, wire, turn.now, seen, form)
         return await dispatch.serve(self._desk, request)
 
     async def _preflight(
-        self, turn: _Turn, raw: web.BaseRequest, target: Target, headers: Mapping[str, str]
+        self, turn: _Turn, seen: Seen, target: Target, headers: Mapping[str, str]
     ) -> Answer:
         """A browser asks before it signs: what is told here is told to everyone."""
-        turn.operation = match(raw.method, target, headers).name
+        turn.operation = match("OPTIONS", target, headers).name
         self._sit(turn, "")
         try:
             asked = cors.Preflight(headers)
             kept = await self._desk.exchange.buckets.cors(target.bucket)
             return Answer(200, asked.judge(kept, target.resource.name))
         except S3Error:
-            self._unproved(raw, headers)
+            self._unproved(seen.client)
             raise
 
     async def _form(
@@ -276,8 +279,7 @@ class S3Door:
         """The answer to bytes that are no HTTP request. Nothing of them is told or logged, and
         their sender counts as a stranger."""
         turn = _Turn(self._ids(), self._clock() // NS_PER_SECOND)
-        self._telemetry.unauthenticated()
-        self._stranger(raw.remote or "")
+        self._unproved(raw.remote or "")
         error = S3Error("InvalidRequest", "An error occurred when parsing the HTTP request.")
         body = build.error(render(error), "", turn.id, HOST_ID)
         names = [line.partition(": ") for line in self._prelude(turn).splitlines()]
@@ -291,21 +293,20 @@ class S3Door:
         self,
         turn: _Turn,
         raw: web.BaseRequest,
+        seen: Seen,
         target: Target,
-        headers: Mapping[str, str],
         form: Form | None,
     ) -> Verified[Signer]:
         head = RequestHead(raw.method, raw.raw_path, raw.raw_headers)
-        endpoint = self._origin.endpoint(raw.remote or "")
         try:
-            return prove(head, target, form, self._signer, turn.now, self._keys, endpoint)
+            return prove(head, target, form, self._signer, turn.now, self._keys, seen.endpoint)
         except S3Error:
-            self._unproved(raw, headers)
+            self._unproved(seen.client)
             raise
 
-    def _unproved(self, raw: web.BaseRequest, headers: Mapping[str, str]) -> None:
+    def _unproved(self, client: str) -> None:
         self._telemetry.unauthenticated()
-        self._stranger(self._origin.client(raw.remote or "", headers))
+        self._stranger(client)
 
     def _signer(self, access_key: str) -> Signer | None:
         found = self._lookup(access_key)

@@ -74,20 +74,15 @@ def _is_signed(name: str) -> bool:
 
 
 def verify(
-    head: RequestHead,
-    target: Target,
-    lookup: Callable[[str], C | None],
-    now: int,
-    prefix: str = "",
+    head: RequestHead, target: Target, lookup: Callable[[str], C | None], now: int
 ) -> Verified[C]:
-    """Check a presigned URL's signature; `target` is the head's own, `now` in seconds, `prefix`
-    what a proxy cut off the path.
+    """Check a presigned URL's signature; `target` is the head's own, `now` in seconds.
 
     Raises S3Error with AWS's codes: AccessDenied (incomplete, expired or beyond 7 days, headers or
     parameters outside the signature), InvalidAccessKeyId, SignatureDoesNotMatch (with the string
     to compare). An unknown key id and a wrong signature take the same time.
     """
-    query = head.target.partition("?")[2]
+    path, _, query = head.target.partition("?")
     pieces = _pieces(query)
     params = {name: value for name, (_, value) in pieces.items() if name in _AUTH}
     if params.keys() != _AUTH:
@@ -103,7 +98,7 @@ def verify(
         values.get("content-type", b""),
         params["Expires"].encode(),
         b"".join([b"%b:%b\n" % (n.encode(), values[n]) for n in sorted(values) if _is_amz(n)]),
-        _resource(bucket + prefix + head.target.partition("?")[0], pieces),
+        _resource(bucket + path, pieces),
     )
     credential = _prove(params, signed, lookup)
     if "x-amz-security-token" in values:
@@ -185,6 +180,10 @@ def _values(head: RequestHead, pieces: Pieces) -> Mapping[str, bytes]:
 
 
 def _check_covered(values: Mapping[str, bytes], pieces: Pieces) -> None:
+    for name, (_, value) in pieces.items():
+        if name in SUB_RESOURCES and _holds_another(value):
+            text = f"The value of {name} could be read as another parameter."
+            raise S3Error("InvalidArgument", text, ArgumentName=name)
     known = SUB_RESOURCES | _AUTH | _HARMLESS
     unsigned = [name for name in pieces if name not in known and not _is_signed(name)]
     unsigned += [name for name in values if not _is_signed(name)]
@@ -197,8 +196,15 @@ def _check_covered(values: Mapping[str, bytes], pieces: Pieces) -> None:
         )
 
 
+def _holds_another(value: str) -> bool:
+    """The signed text does not escape values: `a=1&versionId=2` could be one value or two, and
+    whoever has the URL could turn the one into the other."""
+    pieces = value.split("&")[1:]
+    return any(piece.partition("=")[0] in SUB_RESOURCES for piece in pieces)
+
+
 def _resource(path: str, pieces: Pieces) -> bytes:
-    """The path as it was sent, and the sub-resources in order."""
+    """The path as it was sent, less what a proxy cut off, and the sub-resources in order."""
     subs = [
         f"{name}={value}" if has_value else name
         for name, (has_value, value) in sorted(pieces.items())

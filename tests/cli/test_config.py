@@ -79,7 +79,7 @@ MISTAKES = [
     ("limits: {header: 10}", "1:18: `10` is out of range"),
     ("region: no", "1:9: bare `no` is true or false to YAML"),
     ("domain: S3.Example.com", "1:9: `S3.Example.com` is no host name"),
-    ("external_url: files.example.com", "1:15: `files.example.com` is no origin"),
+    ("external_url: files.example.com", "1:15: `files.example.com` is no URL"),
     ("trusted_proxies: [10.0.0.1/8]", "1:19: `10.0.0.1/8` is no network"),
     ("log: {level: loud}", "1:14: `loud` is none of the choices"),
     ("policies: nowhere", "1:11: there is no folder"),

@@ -118,12 +118,15 @@ def signature(data: bytes) -> None:
     first, _, rest = data.partition(b"\n")
     method, _, target = first.partition(b" ")
     head = RequestHead(method.decode("latin-1"), text_of(target), lines(rest))
-    found = origin("", "https://files.example.com/x", ["10.0.0.0/8"])
+    found = origin("", "https://files.example.com/x", ["10.0.0.0/8"], ["files.example.com"])
+    headers = {name.decode("latin-1").lower(): header_text(value) for name, value in head.headers}
     for peer in ("10.1.2.3", "192.0.2.1"):
-        found.client(peer, {name.decode("latin-1").lower(): header_text(v) for name, v in head[2]})
+        seen = found.see(peer, headers, tls=False)
+        with answered():
+            seen.base(parse_target(head.target, seen.host, found.domains))
         with answered():
             made = prove(head, parse_target(head.target, ""), None, lambda _: SIGNER, NOW,
-                         SigningKeys(), found.endpoint(peer))  # fmt: skip
+                         SigningKeys(), seen.endpoint)  # fmt: skip
             raise AssertionError(f"let in: {made}")
     for older in (False, True):
         with answered():

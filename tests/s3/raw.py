@@ -37,6 +37,14 @@ class _Auth(S3SigV4Auth):  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
+class At:
+    """Where a proxy before a gateway listens."""
+
+    port: int
+    tls: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True)
 class Signed:
     """A signed head, ready to be sent, and what chunk signatures are built on."""
 
@@ -56,7 +64,7 @@ class Signed:
 
 
 def sign(
-    gateway: Gateway,
+    gateway: Gateway | At,
     method: str,
     target: str,
     headers: Mapping[str, str] | None = None,
@@ -64,9 +72,10 @@ def sign(
     body: bytes = b"",
     mode: str | None = None,
     principal: str = "acme/erp",
+    host: str = "",
 ) -> Signed:
     """`mode` is x-amz-content-sha256; by default the body's own hash."""
-    host = f"127.0.0.1:{gateway.port}"
+    host = host or f"127.0.0.1:{gateway.port}"
     request = AWSRequest(method, f"http://{host}{target}")
     request.headers["Host"] = host
     for name, value in (headers or {}).items():
@@ -155,7 +164,7 @@ class Reply:
 class Socket:
     """One connection to the gateway."""
 
-    def __init__(self, gateway: Gateway, trust: str = "") -> None:
+    def __init__(self, gateway: Gateway | At, trust: str = "") -> None:
         plain = socket.create_connection(("127.0.0.1", gateway.port), TIMEOUT_S)
         if gateway.tls:
             context = ssl.create_default_context(cafile=trust)
@@ -225,7 +234,7 @@ class Socket:
         return False
 
 
-def ask(gateway: Gateway, signed: Signed, body: bytes = b"", *extra: str) -> Reply:
+def ask(gateway: Gateway | At, signed: Signed, body: bytes = b"", *extra: str) -> Reply:
     """One request on a connection of its own; Content-Length is added for a body."""
     lines = [*extra]
     if body and not any(line.lower().startswith(("content-length", "transfer-")) for line in lines):

@@ -23,8 +23,8 @@ KEY = "a b+c/é//x;=1.txt"
 MIB = 1024**2
 
 
-def certificate(folder: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key, in one PEM file."""
+def certificate(folder: Path, *hosts: str) -> Path:
+    """A self-signed certificate for 127.0.0.1 and `hosts`, and its key, in one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
@@ -37,7 +37,9 @@ def certificate(folder: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([address, *map(x509.DNSName, hosts)]), critical=False
+        )
         .sign(key, SHA256())
     )
     path = folder / "server.pem"

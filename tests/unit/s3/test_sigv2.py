@@ -221,6 +221,32 @@ def test_headers_that_are_not_sent_count_as_the_query_says() -> None:
     )
 
 
+def test_no_parameter_hides_in_the_value_of_another() -> None:
+    """SigV2 signs both of these as the same text, and one of them reads another version."""
+    two = "response-content-type=x&versionId=v"
+    head = presign2(AWSRequest("GET", f"http://{HOST}/bucket/k?{two}"))
+    assert check(head)
+    one = head._replace(target=head.target.replace(two, "response-content-type=x%26versionId%3Dv"))
+    assert refused(one).code == "InvalidArgument"
+    named = "response-content-disposition=" + quote('attachment; filename="a&b.txt"')
+    assert check(presign2(AWSRequest("GET", f"http://{HOST}/bucket/k?{named}")))
+
+
+def test_line_ends_forge_no_header() -> None:
+    made = AWSRequest("PUT", f"http://{HOST}/bucket/k")
+    made.headers["x-amz-meta-a"] = "1"
+    made.headers["x-amz-meta-b"] = "2"
+    head = sent_bare(presign2(made))
+    one = head._replace(
+        target=re.sub("&x-amz-meta-b=2", "", head.target).replace(
+            "x-amz-meta-a=1", "x-amz-meta-a=1%0Ax-amz-meta-b%3A2"
+        )
+    )
+    assert check(one), "the same text was signed"
+    with pytest.raises(S3Error, match="control character"):
+        hoisted(parse_target(one.target, HOST).query, sigv2=True)
+
+
 # --- time --------------------------------------------------------------------------------------
 
 
