@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gateway.catalog import promises, references, standings, views
+from gateway.catalog.conditions import Face, judge_delete, judge_write
 from gateway.catalog.rows import (
     VERSION,
     algorithm_of,
@@ -14,22 +15,20 @@ from gateway.catalog.rows import (
     version_of,
     version_rest,
 )
-from gateway.catalog.values import Change, Expect, FirstRead, Relock, Retag, Unwrite, Write
+from gateway.catalog.values import Change, FirstRead, Relock, Retag, Unwrite, Write
 from gateway.catalog.writer import Transaction
 from gateway.errors import (
     InvalidPart,
     Locked,
     NoSuchBucket,
-    NoSuchKey,
     NoSuchUpload,
     NoSuchVersion,
     PolicyMoved,
-    PreconditionFailed,
 )
 from gateway.model import Event, Grant, Lock, ObjectRef, Version
 
 BY_ID = f"SELECT {VERSION} FROM versions v WHERE v.id = ?"
-FACE = "SELECT id, etag, marker FROM versions WHERE number = ?"
+FACE = "SELECT id, etag, marker, size, at FROM versions WHERE number = ?"
 INSERT = "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)"
 IN_FORCE = "SELECT revision FROM policies ORDER BY number DESC LIMIT 1"
 GONE = "SELECT 1 FROM buckets WHERE name = ? AND gone_under = ?"
@@ -57,14 +56,13 @@ def write(tx: Transaction, change: Write) -> Version:
     if tx.one(GONE, (ref.bucket, change.revision)):
         raise NoSuchBucket
     hidden = views.head_of(tx, author, ref)
-    face = tx.one(FACE, (hidden,)) if hidden else None
-    if face and face[0] in change.expect.blind:
-        face = None
-    _judge(change.expect, face[1] if face and not face[2] else None)
+    row = tx.one(FACE, (hidden,)) if hidden else None
+    face = Face(*row) if row and row[0] not in change.expect.blind else None
+    (judge_delete if change.version.marker else judge_write)(change.expect, face)
     if change.judged:
         standings.check(tx, change.judged, ref.key, hidden)
     number = tx.number()
-    version = replace(change.version, number=number, parent=face[0] if face else "")
+    version = replace(change.version, number=number, parent=face.id if face else "")
     grants = _with_inherited(tx, change.grants, hidden) if change.inherit else change.grants
     _insert(tx, version, len(grants))
     moves = views.Moves(number)
@@ -100,17 +98,6 @@ def _completed(tx: Transaction, change: Write) -> Version | None:
     return None
 
 
-def _judge(expect: Expect, etag: str | None) -> None:
-    """`etag` is that of what the writer sees there; None for nothing, or a delete marker."""
-    if expect.if_match:
-        if etag is None:
-            raise NoSuchKey
-        if etag not in expect.if_match and "*" not in expect.if_match:
-            raise PreconditionFailed
-    if etag is not None and (etag in expect.if_none_match or "*" in expect.if_none_match):
-        raise PreconditionFailed
-
-
 def _with_inherited(tx: Transaction, grants: Sequence[Grant], hidden: int) -> tuple[Grant, ...]:
     """These grants, and those of every other party that sees what this version hides."""
     named = {grant.party for grant in grants}
@@ -143,8 +130,8 @@ def _insert(tx: Transaction, version: Version, heads: int) -> None:
 
 def unwrite(tx: Transaction, change: Unwrite) -> Version:
     version, held, _ = _of_author(tx, change.ref, change.version, change.author)
-    blind = version.id in change.expect.blind
-    _judge(change.expect, None if version.marker or blind else version.etag)
+    face = Face(version.id, version.etag, version.marker, version.size, version.at)
+    judge_delete(change.expect, None if version.id in change.expect.blind else face)
     if change.judged:
         standings.check(tx, change.judged, change.ref.key, version.number)
     number = tx.number()

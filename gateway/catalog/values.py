@@ -32,9 +32,12 @@ class Expect:
     if_match: tuple[str, ...] = ()
     if_none_match: tuple[str, ...] = ()
     blind: frozenset[str] = frozenset()
+    if_size: int | None = None  # of deletes alone, as the next: bytes
+    if_modified: int | None = None  # seconds since 1970
 
     def __bool__(self) -> bool:
-        return bool(self.if_match or self.if_none_match)
+        sized = self.if_size is not None or self.if_modified is not None
+        return bool(self.if_match or self.if_none_match) or sized
 
 
 @dataclass(frozen=True, slots=True)

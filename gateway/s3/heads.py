@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -13,7 +15,7 @@ from gateway.locks import COMPLIANCE, GOVERNANCE, OFF, ON
 from gateway.model import Lock, ObjectRef
 from gateway.s3.address import decode, parse_key, parse_query, split_query
 from gateway.s3.conditions import etags
-from gateway.s3.dates import NS_PER_SECOND, parse_iso_date
+from gateway.s3.dates import NS_PER_SECOND, parse_http_date, parse_iso_date
 from gateway.s3.errors import S3Error
 
 METADATA_PREFIX = "x-amz-meta-"
@@ -38,6 +40,9 @@ LOCK_UNTIL = "x-amz-object-lock-retain-until-date"
 LOCK_HOLD = "x-amz-object-lock-legal-hold"
 
 WAIT = "x-crossdock-wait"
+IF_SIZE = "x-amz-if-match-size"
+IF_MODIFIED = "x-amz-if-match-last-modified-time"
+_DIGITS = re.compile(r"[0-9]{1,19}")
 
 _AWS_CHUNKED = "aws-chunked"
 
@@ -72,7 +77,6 @@ _REFUSED: tuple[tuple[str, str], ...] = (
     ("x-amz-grant-", "AccessControlListNotSupported"),
     ("x-amz-write-offset-bytes", "NotImplemented"),
     ("x-amz-mfa", "NotImplemented"),
-    ("x-amz-if-match-", "NotImplemented"),
     ("x-amz-rename-source", "NotImplemented"),
 )
 """Beginnings of headers that ask for what is not built: dropping SSE-C would store plain text."""
@@ -93,14 +97,14 @@ def check(operation: str, headers: Mapping[str, str], *, writes: bool) -> None:
     """Raises S3Error for a header that asks for something that would not happen."""
     for name, value in headers.items():
         if name.startswith("x-amz-"):
-            _check_amazons(name, value)
+            _check_amazons(operation, name, value)
         elif name.startswith("x-crossdock-"):
             _check_ours(operation, name)
     if writes and not {"if-modified-since", "if-unmodified-since"}.isdisjoint(headers):
         raise S3Error("NotImplemented", "Writes know If-Match and If-None-Match alone.")
 
 
-def _check_amazons(name: str, value: str) -> None:
+def _check_amazons(operation: str, name: str, value: str) -> None:
     if name.startswith(OWN_METADATA):
         raise S3Error("InvalidArgument", f"{name}: metadata of this name is Crossdock's own.")
     if name in _ALLOWED:
@@ -108,6 +112,8 @@ def _check_amazons(name: str, value: str) -> None:
         if value not in values:
             raise S3Error(code, f"{name}: {value} is not supported here.")
         return
+    if name in (IF_SIZE, IF_MODIFIED) and operation != "DeleteObject":
+        raise S3Error("NotImplemented", f"{name} is a condition of DeleteObject alone.")
     for beginning, code in _REFUSED:
         if name.startswith(beginning):
             raise S3Error(code, f"{name} is not supported here.")
@@ -189,6 +195,36 @@ def expect(headers: Mapping[str, str]) -> Expect:
         if_match=etags(headers["if-match"]) if "if-match" in headers else (),
         if_none_match=etags(headers["if-none-match"]) if "if-none-match" in headers else (),
     )
+
+
+def expect_of_delete(headers: Mapping[str, str]) -> Expect:
+    """A delete's conditions may be on size and time too (AWS: DeleteObject)."""
+    return replace(
+        expect(headers),
+        if_size=_condition(headers, IF_SIZE, _size),
+        if_modified=_condition(headers, IF_MODIFIED, parse_http_date),
+    )
+
+
+def _condition(
+    headers: Mapping[str, str], name: str, reader: Callable[[str], int | None]
+) -> int | None:
+    text = headers.get(name)
+    if text is None:
+        return None
+    value = reader(text.strip())
+    if value is None:
+        raise S3Error(
+            "InvalidArgument",
+            f"{name} is not what was expected.",
+            ArgumentName=name,
+            ArgumentValue=text,
+        )
+    return value
+
+
+def _size(text: str) -> int | None:
+    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 # --- other versions ----------------------------------------------------------------------------

@@ -167,7 +167,7 @@ async def delete_object(desk: Desk, request: Request) -> Answer:
         request.caller,
         request.ref,
         version=request.version,
-        expect=heads.expect(request.headers),
+        expect=heads.expect_of_delete(request.headers),
         bypass=heads.bypass(request.headers),
     )
     headers: dict[str, str] = {}
@@ -200,13 +200,15 @@ async def delete_objects(desk: Desk, request: Request) -> Answer:
 async def _delete_one(desk: Desk, request: Request, item: DeleteItem) -> Deleted | NotDeleted:
     version = item.version_id or ""
     try:
-        if item.size is not None or item.modified is not None:
-            raise S3Error("NotImplemented", "Conditions on size and time are not implemented.")
         removed = await desk.exchange.removals.delete(
             request.caller,
             ObjectRef(request.bucket, item.key),
             version=version,
-            expect=Expect(if_match=(item.etag,) if item.etag else ()),
+            expect=Expect(
+                if_match=(item.etag,) if item.etag else (),
+                if_size=item.size,
+                if_modified=item.modified,
+            ),
             bypass=heads.bypass(request.headers),
         )
     except CrossdockError as error:

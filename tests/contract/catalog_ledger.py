@@ -238,6 +238,50 @@ class Conditions:
 
         tell(story)
 
+    @pytest.mark.parametrize(
+        "wrong",
+        [Expect(if_match=("x",)), Expect(if_size=9), Expect(if_modified=1)],
+        ids=["etag", "size", "time"],
+    )
+    def test_a_delete_whose_condition_fails_changes_nothing(
+        self, tell: Tell, wrong: Expect
+    ) -> None:
+        async def story(bench: Bench) -> None:
+            version = await bench.put("k")
+            with pytest.raises(PreconditionFailed):
+                await bench.mark("k", expect=wrong)
+            with pytest.raises(PreconditionFailed):
+                await bench.unwrite(version, expect=wrong)
+            assert await bench.sees("acme", "k") == version.id
+
+        tell(story)
+
+    def test_a_delete_whose_conditions_hold_is_made(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            version = await bench.put("k")
+            right = Expect((version.etag,), if_size=10, if_modified=version.at // SECOND)
+            await bench.mark("k", expect=right)
+            await bench.unwrite(version, expect=right)
+
+        tell(story)
+
+    def test_a_conditional_delete_of_nothing_succeeds(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            await bench.mark("k", expect=Expect(if_match=("x",), if_size=9))
+
+        tell(story)
+
+    def test_of_a_delete_marker_any_will_do_but_no_etag_and_no_size(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            await bench.put("k")
+            await bench.mark("k")
+            await bench.mark("k", expect=Expect(if_match=("*",)))
+            for wrong in (Expect(if_match=("x",)), Expect(if_size=0)):
+                with pytest.raises(PreconditionFailed):
+                    await bench.mark("k", expect=wrong)
+
+        tell(story)
+
     def test_of_many_at_once_exactly_one_wins(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             only = Expect(if_none_match=("*",))

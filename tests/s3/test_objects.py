@@ -535,3 +535,53 @@ def test_source_that_is_named_must_be_readable(gateway: Gateway, s3: Any) -> Non
             principal="globex/wms",
         )
         assert ask(gateway, signed, b"x").status == status
+
+
+# --- conditional deletes -----------------------------------------------------------------------
+
+LONG_AGO = datetime(2015, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"IfMatch": "other"}, {"IfMatchSize": 9}, {"IfMatchLastModifiedTime": LONG_AGO}],
+    ids=["etag", "size", "time"],
+)
+def test_a_delete_whose_condition_fails_leaves_the_object(
+    s3: Any, versioned: str, wrong: dict[str, Any]
+) -> None:
+    name = {"Bucket": versioned, "Key": "k"}
+    version = s3.put_object(**name, Body=b"one")["VersionId"]
+    for how in ({}, {"VersionId": version}):
+        with pytest.raises(ClientError, match="PreconditionFailed"):
+            s3.delete_object(**name, **how, **wrong)
+    assert s3.head_object(**name)["VersionId"] == version
+
+
+def test_a_delete_whose_conditions_hold_deletes(s3: Any, versioned: str) -> None:
+    name = {"Bucket": versioned, "Key": "k"}
+    s3.put_object(**name, Body=b"one")
+    seen = s3.head_object(**name)
+    gone = s3.delete_object(
+        **name, IfMatch=seen["ETag"], IfMatchSize=3, IfMatchLastModifiedTime=seen["LastModified"]
+    )
+    assert gone["DeleteMarker"]
+
+
+def test_each_key_of_a_delete_objects_has_its_own_conditions(s3: Any, bucket: str) -> None:
+    for key in ("right", "wrong"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"one")
+    asked = [
+        {"Key": "right", "Size": 3},
+        {"Key": "wrong", "Size": 4},
+        {"Key": "wrong", "LastModifiedTime": LONG_AGO},
+    ]
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": asked})
+    assert [each["Key"] for each in answer["Deleted"]] == ["right"]
+    assert [each["Code"] for each in answer["Errors"]] == ["PreconditionFailed"] * 2
+
+
+def test_conditions_of_deletes_are_not_ignored_elsewhere(gateway: Gateway, bucket: str) -> None:
+    headers = {"x-amz-if-match-size": "1"}
+    reply = ask(gateway, sign(gateway, "PUT", f"/{bucket}/k", headers, body=b"x"), b"x")
+    assert (reply.status, reply.code) == (501, "NotImplemented")
