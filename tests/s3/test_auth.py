@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
+from html import unescape
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -17,6 +20,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from gateway.s3.dates import parse_http_date
 from gateway.s3.dispatch import HANDLERS
 from gateway.s3.routes import OPERATIONS, Right
 from tests.harness import Gateway, key_of
@@ -40,6 +44,33 @@ def test_wrong_secret_and_unknown_key_are_refused(gateway: Gateway, bucket: str)
         with pytest.raises(ClientError, match=code):
             client.list_objects_v2(Bucket=bucket)
         client.close()
+
+
+def elements(reply: Reply) -> list[str]:
+    return re.findall(r"<(\w+)>", reply.body.decode())
+
+
+def test_refusals_carry_what_aws_lets_a_client_compare(gateway: Gateway, bucket: str) -> None:
+    signed = sign(gateway, "GET", f"/{bucket}/k%20k?acl")
+    reply = ask(gateway, replace(signed, target=f"/{bucket}/other"))
+    assert (reply.status, reply.code) == (403, "SignatureDoesNotMatch")
+    assert {
+        *("AWSAccessKeyId", "StringToSign", "SignatureProvided", "StringToSignBytes"),
+        *("CanonicalRequest", "CanonicalRequestBytes"),
+    } < {*elements(reply)}
+    assert f"<CanonicalRequest>GET\n/{bucket}/other\n" in unescape(reply.body.decode())
+    assert key_of("acme/erp")[1].encode() not in reply.body
+    unknown = ask(gateway, sign(gateway, "GET", f"/{bucket}/k", principal="nobody/here"))
+    assert (unknown.status, unknown.code) == (403, "InvalidAccessKeyId")
+    assert "AWSAccessKeyId" in elements(unknown)
+    assert "StringToSign" not in elements(unknown)
+    late = {**signed.headers, "X-Amz-Date": "20130524T000000Z"}
+    skewed = ask(gateway, replace(signed, headers=late))
+    assert (skewed.status, skewed.code) == (403, "RequestTimeTooSkewed")
+    assert b"<RequestTime>20130524T000000Z</RequestTime>" in skewed.body
+    assert b"<MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds>" in skewed.body
+    assert "ServerTime" in elements(skewed)
+    assert parse_http_date(skewed.headers["date"]), "SDKs set their clock by it"
 
 
 def test_any_region_of_the_client_is_taken(gateway: Gateway, bucket: str) -> None:
