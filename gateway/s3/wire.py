@@ -208,8 +208,12 @@ class Wire:
     def _must_close(self) -> bool:
         """An answer given before the whole body came: what follows on this connection may be the
         rest of it. A small rest is thrown away by aiohttp; a client that still waits for
-        `100 Continue` may never send it, and its next request would be taken for this body."""
-        if self.raw.version < HttpVersion11 or not self.raw.keep_alive or self._expects:
+        `100 Continue` may never send it, and its next request would be taken for this body. And
+        what follows on an upgrade that it asked for aiohttp may take for the other protocol."""
+        raw = self.raw
+        if raw.version < HttpVersion11 or not raw.keep_alive or self._expects:
+            return True
+        if "Upgrade" in raw.headers:
             return True
         if self.raw.content.is_eof():
             return False

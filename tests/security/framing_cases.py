@@ -1,7 +1,8 @@
 """Requests that two readers could take for different ones: a table of bytes and what must come.
 
-`<PUT>` stands for a signed request line and headers of a PUT (any body), `<GET>` for those of a
-GET that is refused with 404, `<DELETES>` for those of a DeleteObjects, `<WAIT>` for a pause between
+`<PUT>` stands for a signed request line and headers of a PUT (any body), `<PUT10>` for one of
+HTTP/1.0, `<GET>` for those of a GET that is refused with 404, `<HEAD>` and `<DELETE>` for the same
+key, `<DELETES>` for those of a DeleteObjects, `<WAIT>` for a pause between
 two packets, `<NEXT>` for one whole signed request whose answer has a body that can't be overlooked.
 Where `<NEXT>` is meant to be a body or a part of one, its answer must never come.
 """
@@ -56,6 +57,9 @@ LENGTHS = tuple(
         b"Content-Length: 5\r\nContent-Length: 5",
         b"Content-Length: 5, 5",
         b"Content-Length: \x0b5",
+        b"Content-Length: ",
+        b"Content-Length:\r\n 5",
+        b"transfer-encoding: chunked\r\nCONTENT-LENGTH: 5",
     )
 )
 CODINGS = tuple(
@@ -118,6 +122,26 @@ CHUNKS = tuple(
         b"<WAIT>-5\r\nhello\r\n0\r\n\r\n<NEXT>",
         b"5\r\nhello\r\n<WAIT>0x0\r\n\r\n<NEXT>",
         b"5\r\nhello\r\n0\r\nContent-Length: 99\r\n\r\n<NEXT>",
+        b"5\t\r\nhello\r\n0\r\n\r\n<NEXT>",
+        b"5 \r\nhello\r\n0\r\n\r\n<NEXT>",
+        b'5;a="b\r\n<NEXT>"\r\nhello\r\n0\r\n\r\n',
+        b"5;a\rb\r\nhello\r\n0\r\n\r\n<NEXT>",
+        b"5;a\x00\r\nhello\r\n0\r\n\r\n<NEXT>",
+        b"\r\n5\r\nhello\r\n0\r\n\r\n<NEXT>",
+        b"0\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        *(
+            b"5\r\nhello\r\n0\r\n" + trailer + b"\r\n<NEXT>"
+            for trailer in (
+                b"Host: evil\r\n",
+                b"Transfer-Encoding: chunked\r\n",
+                b"no colon\r\n",
+                b"X: y\r\n z\r\n",
+                b"X: a\x00b\r\n",
+                b"X: y\n",
+                b"X: y\r\n" * 1000,
+                b"X: " + b"y" * 70_000 + b"\r\n",
+            )
+        ),
     )
 )
 TARGETS = tuple(
@@ -144,6 +168,17 @@ TARGETS = tuple(
         (b"get /orders HTTP/1.1", 400, CLOSED),
         (b"G\x01T /orders HTTP/1.1", 400, CLOSED),
         (b"GET /orders", 400, CLOSED),
+        (b"GET /orders HTTP/1.1\r\nHost: a", 400, CLOSED),
+        (b"GET /orders HTTP/1.1\nHost: a\n", 400, CLOSED),
+        (b"GET /orders HTTP/1.1\r", 400, CLOSED),
+        (b" GET /orders HTTP/1.1", 400, CLOSED),
+        (b"GET /orders http/1.1", 400, CLOSED),
+        (b"GET /orders HTTP/1.1 x", 400, CLOSED),
+        (b"GET /orders HTTP/1.10", 400, CLOSED),
+        (b"GET\t/orders\tHTTP/1.1", 400, CLOSED),
+        (b"GET /orders\x0b HTTP/1.1", 400, CLOSED),
+        (b"GET /orders/\xc3\xa9 HTTP/1.1", 400, CLOSED),
+        (b"GET /orders HTTP/1.1\r\nX\xe9: y", 400, CLOSED),
         (b"A" * 70_000, 400, CLOSED),
         (b"GET /" + b"a" * 70_000 + b" HTTP/1.1", 400, CLOSED),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, CLOSED),
@@ -184,15 +219,49 @@ IN_STEP = (
     ),
     Case("refused, waiting for 100", b"<GET>Expect: 100-continue\r\nContent-Length: <LENGTH>\r\n"
          b"\r\n<NEXT>", (404,), CLOSED),
-    Case(
-        "an upgrade",
-        b"<GET>Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
-        (404,),
-        KEPT,
+    *(
+        Case(f"an upgrade to {name!r}", b"<GET>Connection: upgrade\r\nUpgrade: " + name +
+             b"\r\n\r\n<NEXT>", (404,), CLOSED)
+        for name in (b"h2c", b"websocket", b"TLS/1.3", b"x")
     ),
+    Case("an upgrade with a body", b"<PUT>Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+         b"HTTP2-Settings: AAMAAABkAAQAAP__\r\nContent-Length: 5\r\n\r\nhello<NEXT>",
+         (200,), CLOSED),
+    _put(b"Connection: Transfer-Encoding\r\n" + CHUNKED, HELLO, "a coding to drop", 200, KEPT),
+    _put(b"Connection: Content-Length\r\nContent-Length: 5", b"hello", "a length to be dropped",
+         200, KEPT),
+    _put(b"Content-Length: 0005", b"hello", "a length with zeros before it", 200, KEPT),
+    _put(b"Content-Length:\t5\t", b"hello", "a length between tabs", 200, KEPT),
+    _put(CHUNKED, b"0" * 60 + HELLO, "a size with many zeros before it", 200, KEPT),
+    _put(CHUNKED, b"5\r\nhello\r\n0\r\nX: y\r\n\r\n", "a trailer", 200, KEPT),
+    _put(CHUNKED, b"5\r\nhello\r\n0\r\nAuthorization: x\r\nx-amz-acl: x\r\n\r\n",
+         "a trailer that would count as a header", 200, KEPT),
+    Case("HEAD with a body", b"<HEAD>Content-Length: <LENGTH>\r\n\r\n<NEXT>", (404,), KEPT),
+    Case("DELETE with a body", b"<DELETE>Content-Length: <LENGTH>\r\n\r\n<NEXT>", (204,), KEPT),
+    Case("an empty host", b"GET /orders HTTP/1.1\r\nHost: \r\n\r\n<NEXT>", (403, 200), KEPT, 1),
+    Case("a host that is none", b"GET /orders HTTP/1.1\r\nHost: a/b@c\r\n\r\n<NEXT>",
+         (403, 200), KEPT, 1),
     Case("pipelined", b"<NEXT>" * 20, (200,) * 20, KEPT, 20),
     Case("pipelined behind a refusal", b"<GET>\r\n<NEXT>", (404, 200), KEPT, 1),
     Case("pipelined before garbage", b"<NEXT>\x00\x00\r\n\r\n", (400,), CLOSED),
+    Case("HTTP/1.0 that is to be kept", b"GET /-/health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+         b"<NEXT>", (200,), CLOSED),
+    Case("HTTP/1.0 with a length", b"<PUT10>Connection: keep-alive\r\nContent-Length: 5\r\n\r\n"
+         b"hello<NEXT>", (200,), CLOSED),
+    Case("HTTP/1.0 has no chunks", b"<PUT10>" + CHUNKED + b"\r\n\r\n" + HELLO + b"<NEXT>", (400,),
+         CLOSED),
+    Case("HTTP/1.0 expects nothing", b"<PUT10>Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+         b"hello", (200,), CLOSED),
+    Case("pipelined behind an awaited body", b"<PUT>Expect: 100-continue\r\nContent-Length: 5\r\n"
+         b"\r\n<WAIT>hello<NEXT>", (100, 200, 200), KEPT, 1),
+    Case("pipelined behind a body that did not wait", b"<PUT>Expect: 100-continue\r\n"
+         b"Content-Length: 5\r\n\r\nhello<NEXT>", (100, 200, 200), KEPT, 1),
+    Case("pipelined behind awaited chunks", b"<PUT>Expect: 100-continue\r\n" + CHUNKED +
+         b"\r\n\r\n<WAIT>" + HELLO + b"<NEXT>", (100, 200, 200), KEPT, 1),
+    Case("pipelined behind a refused wait", b"<GET>Expect: 100-continue\r\nContent-Length: 5\r\n"
+         b"\r\nhello<NEXT>", (404,), CLOSED),
+    Case("expected twice", b"<PUT>Expect: 100-continue\r\nExpect: 100-continue\r\n"
+         b"Content-Length: 5\r\n\r\nhello", (100, 200), KEPT),
     Case("HTTP/1.0 ends the connection", b"GET / HTTP/1.0\r\n\r\n<NEXT>", (400,), CLOSED),
     Case("asked to close", b"<GET>Connection: close\r\n\r\n<NEXT>", (400,), CLOSED),
     Case("no host", b"GET /orders HTTP/1.1\r\n\r\n<NEXT>", (400,), CLOSED),

@@ -16,9 +16,9 @@ from botocore.credentials import Credentials
 
 from gateway.s3.xml import parse, shapes
 from tests.harness import REGION, key_of
-from tests.s3.raw import Reply, Socket, ask, sign
+from tests.s3.raw import Reply, Socket, ask, posted, sign
 from tests.security.attempts import ATTEMPTS, NOTHING, Aim
-from tests.security.world import Watched
+from tests.security.world import Watched, others_are_served
 
 SPLIT = quote("x\r\nset-cookie: forged=1\r\n\r\nHTTP/1.1 200 OK", safe="")
 BOMB = (
@@ -195,8 +195,7 @@ def test_hostile_input_gets_its_error_and_no_more(door: Watched, case: Case) -> 
     reply = ask(door, signed, body, *([] if body else ["Content-Length: 0"]))
     assert clean(reply), reply
     assert reply.code == case.code or (case in XML and reply.code == TOO_LONG), reply
-    with Socket(door) as connection:
-        assert connection.ask(b"GET /-/health HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+    assert others_are_served(door)
 
 
 def presigned(gateway: Watched, method: str, target: str) -> bytes:
@@ -219,6 +218,84 @@ def test_line_ends_in_a_presigned_header_forge_no_header(door: Watched, name: st
         for method in ("GET", "HEAD"):
             got = connection.ask(sign(door, method, "/orders/other/split").head(), method)
             assert clean(got), got
+
+
+FORGED = "a\r\nset-cookie: forged=1\r\n\r\nHTTP/1.1 200 OK"
+FORGED_XML = (
+    "<Tagging><TagSet><Tag><Key>a&#13;&#10;set-cookie: x</Key><Value>&#10;b</Value></Tag></TagSet>"
+    "</Tagging>"
+)
+FORM_FIELDS = (
+    "x-amz-meta-note", "Content-Type", "Content-Disposition", "Cache-Control", "Expires", "acl",
+    "Content-Encoding", "x-amz-website-redirect-location", "success_action_redirect", "redirect",
+    "success_action_status", "x-amz-storage-class", "x-amz-checksum-crc32", "x-ignore-this",
+    "x-amz-tagging", "x-amz-object-lock-mode",
+)  # fmt: skip
+
+
+def is_clean_after(door: Watched, key: str) -> None:
+    """What was stored, if anything was, is given back in answers of its own."""
+    for method, query in (("GET", ""), ("HEAD", ""), ("GET", "?tagging"), ("GET", "?attributes")):
+        headers = {"x-amz-object-attributes": "ETag"} if query == "?attributes" else {}
+        with Socket(door) as connection:
+            target = f"/orders/{quote(key)}{query}"
+            assert clean(connection.ask(sign(door, method, target, headers).head(), method))
+            assert connection.ask(b"GET /-/health HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+
+
+@pytest.mark.parametrize("field", FORM_FIELDS)
+def test_line_ends_in_a_form_forge_no_header(door: Watched, field: str) -> None:
+    for value in (FORGED, "https://acme.example/\r\nset-cookie: x", "\x00", "\x7f"):
+        key = f"other/form-{field}"
+        reply = ask(door, *posted(door, "orders", {"key": key, field: value}))
+        assert clean(reply), reply
+        is_clean_after(door, key)
+
+
+@pytest.mark.parametrize("name", ["key", "tagging", "redirected key", "status key", "file"])
+def test_line_ends_in_what_a_form_names_forge_no_header(door: Watched, name: str) -> None:
+    key = f"other/{name.partition(' ')[0]}{FORGED}"
+    fields = {
+        "key": {"key": key},
+        "tagging": {"key": "other/tags", "tagging": FORGED_XML},
+        "redirected key": {"key": key, "success_action_redirect": "https://acme.example/?a=b"},
+        "status key": {"key": key, "success_action_status": "201"},
+        "file": {"key": "other/${filename}", "success_action_status": "201"},
+    }[name]
+    signed, body = posted(door, "orders", fields)
+    if name == "file":
+        body = body.replace(b'filename="dir', b'filename="' + FORGED.encode())
+    reply = ask(door, signed, body)
+    assert clean(reply), reply
+    is_clean_after(door, fields["key"])
+
+
+def test_line_ends_in_documents_forge_no_header(door: Watched) -> None:
+    """XML can write a line end where a header can't."""
+    for target, body in (
+        ("/orders/other/x?tagging", FORGED_XML),
+        ("/acme-own?tagging", FORGED_XML),
+        (
+            "/acme-own?lifecycle",
+            "<LifecycleConfiguration><Rule><ID>a&#13;&#10;set-cookie: x</ID><Filter/><Status>"
+            "Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>"
+            "</LifecycleConfiguration>",
+        ),
+        (
+            "/acme-own?cors",
+            "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*"
+            "</AllowedOrigin><ExposeHeader>a&#13;&#10;set-cookie: x</ExposeHeader>"
+            "</CORSRule></CORSConfiguration>",
+        ),
+    ):
+        assert clean(ask(door, sign(door, "PUT", target, body=body.encode()), body.encode()))
+    door.client("acme/erp").put_object(Bucket="acme-own", Key="x", Body=b"x")
+    for target in ("/acme-own/x", "/acme-own?cors", "/acme-own?lifecycle", "/acme-own?tagging"):
+        for method in ("GET", "HEAD", "OPTIONS"):
+            origin = {"origin": "https://evil.example", "access-control-request-method": "GET"}
+            reply = ask(door, sign(door, method, target, origin))
+            assert clean(reply) or reply.code == "NotImplemented", reply
+    is_clean_after(door, "other/x")
 
 
 def test_deletes_of_hostile_keys_touch_nothing_but_the_catalog(door: Watched) -> None:

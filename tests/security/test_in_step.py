@@ -13,7 +13,7 @@ from gateway.s3.listening import LINGER_S
 from gateway.s3.wire import DRAIN_BYTES_MAX
 from tests.s3.raw import UNSIGNED, Reply, Signed, Socket, posted, sign
 from tests.security.attempts import ATTEMPTS, MEMBER, NOTHING, Aim, Attempt
-from tests.security.world import SECRET_BODY, SECRET_KEY, Prey, Watched
+from tests.security.world import SECRET_BODY, SECRET_KEY, Prey, Watched, others_are_served
 
 FAULTS = 500
 KINDS_MIN = 40
@@ -135,13 +135,6 @@ def in_step(connection: Socket, reply: Reply, following: bytes) -> bool:
         return False
     assert connection.ask(following).body == NEXT_BODY
     return True
-
-
-def others_are_served(gateway: Watched) -> bool:
-    """Another party, on another connection, and nothing of acme's in its answer."""
-    with Socket(gateway) as connection:
-        reply = connection.ask(sign(gateway, "GET", "/orders", principal=MEMBER).head())
-    return reply.status == 200 and SECRET_KEY.encode() not in reply.body
 
 
 @pytest.mark.parametrize(

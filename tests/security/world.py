@@ -232,3 +232,10 @@ def furnish(gateway: Watched) -> Prey:
     gateway.edit_policy("acme.yaml", WITHDRAWN)
     gateway.revoke("acme/leaver")
     return Prey(version, *uploads)
+
+
+def others_are_served(gateway: Watched) -> bool:
+    """Whether another party is answered on a connection of its own, with nothing of acme's."""
+    reply = gateway.ask("globex/wms", "GET", "/orders")
+    told = reply.body + repr(reply.headers).encode()
+    return reply.status == 200 and SECRET_KEY.encode() not in told and SECRET_BODY not in told
