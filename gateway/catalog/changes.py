@@ -29,7 +29,9 @@ from gateway.model import Event, Grant, Lock, ObjectRef, Version
 
 BY_ID = f"SELECT {VERSION} FROM versions v WHERE v.id = ?"
 FACE = "SELECT id, etag, marker, size, at FROM versions WHERE number = ?"
-INSERT = "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)"
+HIDDEN = "SELECT CASE marker WHEN 1 THEN hides ELSE number END FROM versions WHERE number = ?"
+INSERT = """
+INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)"""
 IN_FORCE = "SELECT revision FROM policies ORDER BY number DESC LIMIT 1"
 GONE = "SELECT 1 FROM buckets WHERE name = ? AND gone_under = ?"
 
@@ -64,7 +66,8 @@ def write(tx: Transaction, change: Write) -> Version:
     number = tx.number()
     version = replace(change.version, number=number, parent=face.id if face else "")
     grants = _with_inherited(tx, change.grants, hidden) if change.inherit else change.grants
-    _insert(tx, version, len(grants))
+    hides = tx.one(HIDDEN, (hidden,)) if change.inherit and hidden else None
+    _insert(tx, version, len(grants), hides[0] if hides else 0)
     moves = views.Moves(number)
     views.open_on_newest(tx, version, grants, change.shown, moves)
     moves.settle(tx)
@@ -111,7 +114,7 @@ def _told_to(event: Event, parties: Iterable[str]) -> Event:
     return replace(event, readers=(*event.readers, *more)) if more else event
 
 
-def _insert(tx: Transaction, version: Version, heads: int) -> None:
+def _insert(tx: Transaction, version: Version, heads: int, hides: int) -> None:
     tx.versions += 1
     tx.run(
         INSERT,
@@ -120,7 +123,7 @@ def _insert(tx: Transaction, version: Version, heads: int) -> None:
             *(version.at, version.marker, version.null, version.size, version.etag),
             *(algorithm_of(version), version.checksum_type),
             *(version_rest(version), tags_text(version.tags), version.tags_number),
-            *(heads, 0 if heads else version.number, lock_text(version.lock)),
+            *(heads, 0 if heads else version.number, lock_text(version.lock), hides),
         ),
     )
 
@@ -142,6 +145,8 @@ def unwrite(tx: Transaction, change: Unwrite) -> Version:
     moves.settle(tx)
     tx.run("UPDATE versions SET unwritten = ? WHERE number = ?", (number, version.number))
     promises.cancel_version(tx, version)
+    for holder in held:
+        promises.revive(tx, holder.party, version.ref, number)
     tx.record(_told_to(change.event, (holder.party for holder in held)), number)
     return version
 
@@ -157,8 +162,13 @@ def retag(tx: Transaction, change: Retag) -> Version:
     )
     moves = views.Moves(number)
     views.reopen(tx, version, change.grants, held, author, moves)
+    views.follow(tx, version, moves)
     moves.settle(tx)
+    lost = {holder.party for holder in held} - {grant.party for grant in change.grants}
+    promises.withdraw(tx, version, lambda place: place[0] in lost)
     promises.promise_tags(tx, version, change, number)
+    for party in lost:
+        promises.revive(tx, party, version.ref, number)
     tx.record(_told_to(change.event, (holder.party for holder in held)), number)
     return version
 

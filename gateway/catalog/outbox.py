@@ -23,7 +23,7 @@ from gateway.catalog.rows import (
     ONE_BUCKET,
     STATE_NUMBERS,
     STATES,
-    VERSION,
+    VERSION_OF,
     Row,
     bucket_of,
     delivery_of,
@@ -51,7 +51,6 @@ RENEW = """
 UPDATE deliveries SET lease = ?1, due = ?1
 WHERE id = ?2 AND token = ?3 AND state = 0 AND lease > 0"""
 BY_ID = f"SELECT {DELIVERY} FROM {DELIVERY_FROM} WHERE d.id = ?"
-VERSION_OF = f"SELECT {VERSION} FROM versions v WHERE v.number = ?"
 MODE_HELD = "SELECT mode FROM grants WHERE party = ? AND bucket = ? AND key = ? AND age = ?"
 LEASED = """
 SELECT d.party, d.store, d.target, d.kind, d.number, v.bucket, v.key, v.unwritten

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from gateway.catalog.rows import STATE_NUMBERS
+from gateway.catalog import views
+from gateway.catalog.rows import STATE_NUMBERS, VERSION_OF, version_of
 from gateway.catalog.values import Promise, Retag
 from gateway.catalog.writer import Transaction
-from gateway.model import DeliveryKind, DeliveryState, Version
+from gateway.model import DeliveryKind, DeliveryState, ObjectRef, Version
 
 PENDING = STATE_NUMBERS[DeliveryState.PENDING]
 PARKED = STATE_NUMBERS[DeliveryState.PARKED]
@@ -17,6 +18,9 @@ WITHDRAWN = STATE_NUMBERS[DeliveryState.WITHDRAWN]
 CANCELLED = STATE_NUMBERS[DeliveryState.CANCELLED]
 
 SECOND = 10**9
+
+Place = tuple[str, str, str]
+"""(party, store, target key)."""
 
 COPY = DeliveryKind.COPY.value
 TAGS = DeliveryKind.TAGS.value
@@ -39,6 +43,9 @@ UPDATE deliveries SET head = 1 WHERE id = (
 PROMISED = """
 SELECT 1 FROM deliveries
 WHERE number = ? AND party = ? AND kind = 'copy' AND state <> ? LIMIT 1"""
+SUPERSEDED_COPIES = """
+SELECT store, target, rule FROM deliveries
+WHERE number = ? AND party = ? AND kind = 'copy' AND state = 3 GROUP BY store, target"""
 UNSENT = """
 SELECT id, party, store, target FROM deliveries
 WHERE number = ? AND (state = 1 OR (state = 0 AND lease <= ?))"""
@@ -88,6 +95,34 @@ def promise_once(tx: Transaction, version: Version, promise: Promise, number: in
     return True
 
 
+def promise_missing(tx: Transaction, version: Version, promise: Promise, number: int) -> bool:
+    """Promises a copy of an older version, if its party has none and is to have one: where its
+    target key is not the version's own, only of the party's current version, and never where a
+    newer one has the key or is on its way there."""
+    current = views.head_of(tx, promise.party, version.ref) == version.number
+    if not (promise.lone or current):
+        return False
+    for _, about, kind, _, _, bucket, key, _ in tx.all(
+        AT_TARGET, (promise.party, promise.store, promise.target)
+    ):
+        if about == version.number and kind == COPY:
+            return False
+        if about > version.number and (bucket, key) == (version.ref.bucket, version.ref.key):
+            return False
+    promise_version(tx, version, [promise], number)
+    return True
+
+
+def revive(tx: Transaction, party: str, ref: ObjectRef, number: int) -> None:
+    """A party's view fell back to an older version: a copy of it that a newer one superseded
+    before it was sent is promised again."""
+    head = views.head_of(tx, party, ref)
+    superseded = tx.all(SUPERSEDED_COPIES, (head, party)) if head else ()
+    for store, target, rule in superseded:
+        version = version_of(tx.all(VERSION_OF, (head,))[0])
+        promise_missing(tx, version, Promise(party, store, target, rule), number)
+
+
 def promise_tags(tx: Transaction, version: Version, change: Retag, number: int) -> None:
     """Sends new tags after every copy of the version that was made, or is under way, for a party
     that keeps its grant; makes the copies that the new tags call for."""
@@ -105,7 +140,7 @@ def promise_tags(tx: Transaction, version: Version, change: Retag, number: int) 
 def _promise_tags_to(
     tx: Transaction,
     version: Version,
-    place: tuple[str, str, str],
+    place: Place,
     promise: Promise,
     number: int,
     now: int,
@@ -136,7 +171,16 @@ def cancel_version(tx: Transaction, version: Version) -> None:
         end(tx, id_, CANCELLED, (place[0], place[1], place[2]))
 
 
-def end(tx: Transaction, delivery: int, state: int, place: tuple[str, str, str]) -> None:
+def withdraw(tx: Transaction, version: Version, lost: Callable[[Place], bool]) -> None:
+    """Ends what was not sent to the places that policy no longer gives the version. An attempt
+    that is under way goes on; the next one asks."""
+    for id_, *place in tx.all(UNSENT, (version.number, tx.clock())):
+        where = (place[0], place[1], place[2])
+        if lost(where):
+            end(tx, id_, WITHDRAWN, where)
+
+
+def end(tx: Transaction, delivery: int, state: int, place: Place) -> None:
     """Ends an open delivery without a copy; the next one for its target key has its turn."""
     tx.run(END, (state, delivery))
     tx.run(PROMOTE, place)

@@ -57,6 +57,7 @@ VERSION = (
     " v.checksum_type, v.rest, v.tags, v.tags_number, v.lock"
 )
 VERSION_WIDTH = 15
+VERSION_OF = f"SELECT {VERSION} FROM versions v WHERE v.number = ?"
 
 _TEXTS = ("principal", "door", "sha256", "invocation", "parent")
 _MAPS = ("checksums", "headers", "metadata")

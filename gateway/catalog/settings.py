@@ -13,6 +13,7 @@ from gateway.model import Event
 
 KEYS = "SELECT id, party, principal, sealed, created, revoked FROM keys ORDER BY created, id"
 POLICY = "SELECT revision, files FROM policies ORDER BY number DESC LIMIT 1"
+PUT = "INSERT INTO policies (number, revision, files, reached, total) VALUES (?, ?, ?, ?, ?)"
 START = "INSERT OR IGNORE INTO rule_starts SELECT value, ?1 FROM json_each(?2)"
 STARTS = """
 SELECT s.rule, s.number FROM json_each(?) wanted JOIN rule_starts s ON s.rule = wanted.value"""
@@ -53,7 +54,7 @@ class SqliteSettings(Desk):
     ) -> None:
         def work(tx: Transaction) -> None:
             number = tx.number()
-            tx.run("INSERT INTO policies VALUES (?, ?, ?)", (number, revision, dumps(dict(files))))
+            tx.run(PUT, (number, revision, dumps(dict(files)), number, tx.versions))
             tx.run(START, (number, dumps(sorted(starting))))
             tx.record(event, number)
 

@@ -50,6 +50,7 @@ class Promise:
     rule: str
     kind: DeliveryKind = DeliveryKind.COPY
     deadline: int = 0  # seconds from the promise; 0: none
+    lone: bool = False  # no other version could ever get this target key
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from gateway.catalog.rows import MODES, algorithm_of
+from gateway.catalog.rows import MODES, VERSION, algorithm_of, version_of
 from gateway.catalog.writer import Transaction
 from gateway.model import Grant, ObjectRef, Version
 
@@ -19,12 +19,12 @@ REPLACE_NULLS = (
     " WHERE party = ? AND bucket = ? AND key = ? AND is_null = 1 AND replaced = 0"
 )
 OPEN = "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-SHOW = "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+SHOW = "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 HIDE = "DELETE FROM views WHERE party = ? AND bucket = ? AND key = ?"
 FALL_BACK = """
 INSERT OR REPLACE INTO views
 SELECT g.party, g.bucket, g.key, v.id, v.size, v.etag, v.at, v.author, g.mode, v.is_null,
-       v.algorithm, v.checksum_type, g.revision
+       v.algorithm, v.checksum_type, g.revision, v.number
 FROM grants g JOIN versions v ON v.number = -g.age
 WHERE g.party = ? AND g.bucket = ? AND g.key = ? AND g.age = ? AND g.marker = 0"""
 COUNT_HEADS = """
@@ -37,6 +37,11 @@ BURY = """
 INSERT INTO closed_grants
 SELECT -age, party, mode, rule, revision, opened, ? FROM grants
 WHERE party = ? AND bucket = ? AND key = ? AND age = ?"""
+HIDING = f"""
+SELECT {VERSION} FROM versions v INDEXED BY versions_hiding
+WHERE v.hides = ? AND v.hides > 0 ORDER BY v.number LIMIT ?"""
+FOLLOW_MAX = 1000
+"""Markers on one version that follow it at once: the oldest hide it, whatever lies above them."""
 REMOVE = "DELETE FROM grants WHERE party = ? AND bucket = ? AND key = ? AND age = ?"
 
 
@@ -103,7 +108,7 @@ def open_on_newest(
             tx.run(HIDE, place)
         else:
             row = (*place, *listed, grant.mode.value, version.null, *checksum, grant.revision)
-            tx.run(SHOW, row)
+            tx.run(SHOW, (*row, number))
 
 
 def close(tx: Transaction, version: Version, parties: Iterable[str], moves: Moves) -> None:
@@ -150,6 +155,18 @@ def reopen(
             kind = (version.marker, version.null, shown[0] if shown else 1, author.replaced)
             tx.run(OPEN, (*place, -version.number, *decided, moves.number, since, *kind))
         show_newest(tx, party, version.ref, before, moves)
+
+
+def follow(tx: Transaction, version: Version, moves: Moves) -> None:
+    """Delete markers go to whoever holds what they hid: else it would come back to light."""
+    held = holders(tx, version.number)
+    for row in tx.all(HIDING, (version.number, FOLLOW_MAX)):
+        marker = version_of(row)
+        before = holders(tx, marker.number)
+        own = next((holder for holder in before if holder.party == marker.author), None)
+        if own is not None:
+            others = (holder.grant for holder in held if holder.party != marker.author)
+            reopen(tx, marker, [own.grant, *others], before, own, moves)
 
 
 def show_newest(tx: Transaction, party: str, ref: ObjectRef, before: int, moves: Moves) -> None:

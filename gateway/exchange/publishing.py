@@ -121,7 +121,10 @@ def promises_of(decision: Decision) -> tuple[Promise, ...]:
 
 
 def promise_of(share: Share, kind: DeliveryKind = DeliveryKind.COPY) -> Promise:
-    return Promise(share.party, share.store, share.target, str(share.rule), kind, share.deadline)
+    return Promise(
+        *(share.party, share.store, share.target, str(share.rule), kind),
+        *(share.deadline, share.lone),
+    )
 
 
 def retag_promises(decision: Decision, made: Sequence[Delivery]) -> tuple[Promise, ...]:

@@ -237,7 +237,10 @@ class Policy:
         if chosen is None:
             return Share(party, Mode.SHARE, send.rule, _first(accepts).rule)
         ack = send.ack and mode is Mode.COPY
-        return Share(party, mode, send.rule, chosen.rule, store, target, ack, send.deadline)
+        return Share(
+            *(party, mode, send.rule, chosen.rule, store, target, ack, send.deadline),
+            lone="{version}" in chosen.into,
+        )
 
     # --- reading -------------------------------------------------------------------------------
 

@@ -170,17 +170,20 @@ def test_a_reader_walks_over_all_versions_beside_a_running_gateway(tmp_path: Pat
     opened(tmp_path / "c.db", story)
 
 
-def test_a_catalog_from_before_the_count_is_counted(tmp_path: Path) -> None:
+def test_an_older_catalog_is_counted_and_its_markers_hide_what_they_hid(tmp_path: Path) -> None:
     path = str(tmp_path / "c.db")
     connection = opening.connect(path, opening.READ_WRITE)
     opening.migrate(connection, [each for each in opening.editions() if each[0] <= 4])
-    row = "(?, ?, 'b', 'k', 'acme', 0, 0, 0, 0, '', '', '', '{}', '', 0, 1, 0, 0, 0, '')"
-    for number in (1, 2):
-        connection.execute(f"INSERT INTO versions VALUES {row}", (number, f"v{number}"))
+    row = "(?, ?, 'b', 'k', 'acme', 0, ?, 0, 0, '', '', '', ?, '', 0, 1, 0, 0, 0, '')"
+    for number, marker, rest in ((1, 0, "{}"), (2, 1, '{"parent": "v1"}'), (3, 1, "{}")):
+        values = (number, f"v{number}", marker, rest)
+        connection.execute(f"INSERT INTO versions VALUES {row}", values)
     connection.close()
 
     async def story(catalog: SqliteCatalog) -> None:
-        assert await catalog.version_count() == 2
+        assert await catalog.version_count() == 3
+        hidden = catalog.reader.all("SELECT hides FROM versions ORDER BY number")
+        assert hidden == [(0,), (1,), (0,)]
 
     opened(tmp_path / "c.db", story)
 
@@ -200,6 +203,12 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path, read_only: boo
         opened(path, nothing, read_only=read_only)
     set_edition(path, opening.editions()[-1][0])
     opened(path, has_one_key)
+
+
+def test_every_edition_has_a_number_of_its_own() -> None:
+    assert [number for number, _ in opening.editions()] == list(
+        range(1, len(opening.editions()) + 1)
+    )
 
 
 def test_an_older_schema_is_brought_on(tmp_path: Path) -> None:

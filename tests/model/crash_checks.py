@@ -81,8 +81,11 @@ class Findings:
                 yield f"no grant for the author of {story.version}"
                 continue
             wanted = set() if story.version.marker else self._promised(story, own.revision)
-            rows = [d.target for d in story.deliveries if d.kind is DeliveryKind.COPY]
-            if sorted(wanted) != sorted(rows):
+            copies = [d for d in story.deliveries if d.kind is DeliveryKind.COPY]
+            rows = [d.target for d in copies]
+            # a copy that was superseded is promised again when its version is current again
+            again = Counter(d.target for d in copies if d.state is not DeliveryState.SUPERSEDED)
+            if wanted != set(rows) or max(again.values(), default=0) > 1:
                 yield f"promised {wanted}, rows for {rows}: {story.version}"
 
     def _promised(self, story: Story, revision: str) -> set[str]:

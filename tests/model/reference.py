@@ -92,6 +92,7 @@ class Kept:
     marker: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     open_to: set[str] = field(default_factory=set)
+    hides: Kept | None = None
 
 
 @dataclass
@@ -102,6 +103,7 @@ class Reference:
     rules: Rules = field(default_factory=Rules)
     versions: list[Kept] = field(default_factory=list)
     owed: list[Kept] = field(default_factory=list)
+    superseded: list[Kept] = field(default_factory=list)
     copies: dict[str, Kept] = field(default_factory=dict)
     ever_copied: set[str] = field(default_factory=set)
 
@@ -117,25 +119,44 @@ class Reference:
 
     def _promise(self, version: Kept) -> None:
         older = self.versions[: self.versions.index(version)]
-        self.owed = [v for v in self.owed if v.key != version.key or v not in older]
+        late = [v for v in self.owed if v.key == version.key and v in older]
+        self.owed = [v for v in self.owed if v not in late]
+        self.superseded += late
         if version not in self.owed:
             self.owed.append(version)
 
     def delete(self, marker: Kept) -> None:
         hidden = self.newest(marker.author, marker.key)
         marker.open_to = {marker.author} | (hidden.open_to if hidden else set())
+        marker.hides = hidden.hides if hidden and hidden.marker else hidden
         self.versions.append(marker)
 
     def unwrite(self, version: Kept) -> None:
         version.open_to = set()
         self.owed = [v for v in self.owed if v is not version]
+        self._fall_back(version.key)
 
     def retag(self, version: Kept, tags: dict[str, str]) -> None:
         version.tags = tags
         modes = {p: self._mode(p, version) for p in PARTIES}
         version.open_to = {p for p, mode in modes.items() if mode}
+        for marker in (v for v in self.versions if v.hides is version and v.open_to):
+            marker.open_to = {marker.author} | version.open_to
         if modes["globex"] == "copy" and version.id not in self.ever_copied:
             self._promise(version)
+        if "globex" not in version.open_to:
+            self.owed = [v for v in self.owed if v is not version]
+            self._fall_back(version.key)
+
+    def _fall_back(self, key: str) -> None:
+        """What was superseded before it was sent is owed again once it is current again, unless a
+        newer one has arrived or is on its way."""
+        head = self.newest("globex", key)
+        if head in self.superseded and head.id not in self.ever_copied:
+            newer = self.versions[self.versions.index(head) + 1 :]
+            ahead = [*self.owed, *self.copies.values()]
+            if not any(v.key == key and v in newer for v in ahead) and head not in self.owed:
+                self.owed.append(head)
 
     def deliver_all(self) -> None:
         """Healthy couriers: oldest first, each asked again, never an older over a newer."""
