@@ -18,7 +18,7 @@ from typing import Protocol
 from gateway.model import EMPTY
 from gateway.s3.canonical import ALGORITHM, sign
 from gateway.s3.errors import S3Error
-from gateway.s3.sigv4 import Credential, Payload, Verified
+from gateway.s3.sigv4 import Credential, Payload, Verified, mismatch
 
 SIZE_LINE_BYTES_MAX = 1024
 TRAILER_BYTES_MAX = 16 * 1024
@@ -58,7 +58,8 @@ def decoder(
         return Plain(size, verified.content_sha256)
     seals = None
     if payload is not Payload.UNSIGNED_TRAILER:
-        seals = Seals(verified.signing_key, verified.date, verified.scope, verified.signature)
+        chain = (verified.signing_key, verified.date, verified.scope, verified.signature)
+        seals = Seals(*chain, verified.access_key)
     signed_trailer = payload is Payload.SIGNED_CHUNKS_TRAILER
     return Chunked(size, trailers, seals, signed_trailer=signed_trailer)
 
@@ -113,8 +114,9 @@ class _Length:
 class Seals:
     """The chain of chunk signatures: each one covers its data and the signature before it."""
 
-    def __init__(self, key: bytes, date: str, scope: str, seed: str) -> None:
+    def __init__(self, key: bytes, date: str, scope: str, seed: str, access_key: str = "") -> None:
         self._key = key
+        self._access_key = access_key
         self._context = f"{date}\n{scope}"
         self._previous = seed
 
@@ -127,12 +129,7 @@ class Seals:
     def _check(self, kind: str, signature: str, rest: str) -> None:
         text = f"{ALGORITHM}-{kind}\n{self._context}\n{self._previous}\n{rest}"
         if not hmac.compare_digest(sign(self._key, text), signature):
-            raise S3Error(
-                "SignatureDoesNotMatch",
-                f"The signature of a {'chunk' if kind == 'PAYLOAD' else 'trailer'} does not match.",
-                StringToSign=text,
-                SignatureProvided=signature,
-            )
+            raise mismatch(self._access_key, text.encode(), signature)
         self._previous = signature
 
 

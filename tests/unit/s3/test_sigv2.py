@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -33,7 +35,7 @@ from tests.unit.s3.mutations import (
 from tests.unit.s3.signing import AWKWARD, HOST, KEY_ID, SECRET, head_of, presign
 
 REQUESTS = 2500
-MUTATED_REQUESTS = 25
+MUTATED_REQUESTS = 1000
 NOW = int(time.time())
 DOMAIN = "files.example.com"
 
@@ -195,22 +197,32 @@ MUTATIONS: dict[str, tuple[str, Mutation]] = {
 }
 
 
-def heads() -> list[RequestHead]:
+@cache
+def heads() -> Sequence[RequestHead]:
+    """Made once: each of them is accepted as it is."""
     rng = random.Random(7)
     found: list[RequestHead] = []
     while len(found) < MUTATED_REQUESTS:
         head = presign2(request(rng, "PUT"))
         if not re.search("acl|defaultObjectAcl|versionId|response-expires", head.target):
+            assert check(head)
             found.append(head)
     return found
+
+
+def code_of(head: RequestHead) -> str:
+    try:
+        check(head)
+    except S3Error as error:
+        return error.code
+    return "accepted"
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_mutated_url_is_refused(name: str) -> None:
     code, mutate = MUTATIONS[name]
-    for head in heads():
-        assert check(head)
-        assert refused(mutate(head)).code == code
+    codes = Counter(code_of(mutate(head)) for head in heads())
+    assert codes == {code: MUTATED_REQUESTS}
 
 
 def test_headers_that_are_not_sent_count_as_the_query_says() -> None:
