@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry
 
+from gateway import __version__
 from gateway.catalog import Catalog, Claim
 from gateway.config import Config, Listen
 from gateway.courier.courier import Courier
@@ -21,6 +22,9 @@ from gateway.exchange import Exchange, Means
 from gateway.exchange.applying import put_in_force
 from gateway.exchange.collector import Collector
 from gateway.exchange.reading import from_extents
+from gateway.herald.herald import Herald
+from gateway.herald.lane import Means as HeraldMeans
+from gateway.herald.lane import Sender
 from gateway.identity import (
     PURPOSE_TOKENS,
     Credential,
@@ -37,6 +41,7 @@ from gateway.operations.commands import Commands
 from gateway.operations.control import ControlServer
 from gateway.operations.doors import Door, SmallServer, open_door
 from gateway.operations.health import Vitals
+from gateway.operations.hooks import Hooks
 from gateway.operations.housekeeping import Expiring, Housekeeping
 from gateway.operations.keys import FirstKeys, log_signer, open_seal
 from gateway.operations.moves import cut_off
@@ -50,12 +55,15 @@ from gateway.sealer import Sealer
 from gateway.stores import Store
 from gateway.stores.build import build, fitted
 from gateway.telemetry import Telemetry
+from gateway.webhooks import HttpSender
 
 STORE_THREADS = 16
 HASH_THREADS = 4
 """Hashing releases the interpreter's lock; more threads than cores would only wait."""
 COURIER_GRACE_SECONDS = 10.0
 """What is under way then is abandoned: the next start looks it up and goes on."""
+HERALD_GRACE_SECONDS = 2.0
+"""What is under way then is sent again by the next start."""
 S_NS = 10**9
 
 log = logging.getLogger(__name__)
@@ -72,6 +80,8 @@ class House:
     sealer: Sealer
     vitals: Vitals
     rooms: Storerooms
+    hooks: Hooks
+    sender: Sender
     keyring: Keyring = field(default_factory=Keyring)
     hashing: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(HASH_THREADS, "hash")
@@ -90,6 +100,19 @@ class House:
             late=lambda lane: self.vitals.telemetry.late(lane.party, lane.store),
         )
 
+        self.herald = Herald(
+            self.catalog,
+            HeraldMeans(
+                mesh=lambda: self.mesh,
+                webhook_of=self.hooks.of,
+                sender=self.sender,
+                region=self.config.region,
+                clock=self.outside.clock,
+                draw=self.outside.draw,
+                observe=self.vitals.telemetry.webhooks.tried,
+            ),
+        )
+
     @property
     def exchange(self) -> Exchange:
         if self._exchange is None:
@@ -105,6 +128,8 @@ class House:
         commit under the old revision gets through, and each waits for the new one."""
         stores = self.rooms.enter(mesh)
         self.vitals.stores(self.rooms.problems)
+        self.hooks.enter(mesh)
+        self.vitals.webhooks(self.hooks.problems)
         event = Event("policy", self.outside.clock(), door="folder", revision=mesh.revision)
         mesh = await put_in_force(self.catalog, mesh, event)
         if self._exchange is None:
@@ -132,6 +157,11 @@ class House:
 
     def read_version(self, version: Version) -> Chunks:
         return from_extents(version, self._store)(0, version.size)
+
+    def nudge(self) -> None:
+        """What was parked has been resumed."""
+        self.courier.nudge()
+        self.herald.nudge()
 
     def buckets(self) -> Sequence[Bucket]:
         return tuple(self.mesh.buckets.values())
@@ -229,13 +259,16 @@ async def _house(config: Config, outside: Outside, stack: AsyncExitStack) -> Hou
     vitals = Vitals(catalog, sealer, telemetry, outside.clock, outside.clock())
     pool = ThreadPoolExecutor(STORE_THREADS, "store")
     stack.callback(pool.shutdown, cancel_futures=True)
+    secret_of = partial(resolve, folder=config.policies)
     rooms = Storerooms(
         lambda spec, secrets: fitted(
             build(spec, secrets, pool), telemetry.store(spec.party, spec.name), outside.draw
         ),
-        lambda reference: resolve(reference, config.policies),
+        secret_of,
     )
-    house = House(config, outside, catalog, seal, sealer, vitals, rooms)
+    sender = await stack.enter_async_context(HttpSender(__version__))
+    hooks = Hooks(secret_of)
+    house = House(config, outside, catalog, seal, sealer, vitals, rooms, hooks, sender)
     stack.callback(house.hashing.shutdown, cancel_futures=True)
     return house
 
@@ -278,6 +311,7 @@ async def _workers(
     runs = {
         "sealer": house.sealer.run(),
         "courier": house.courier.run(),
+        "herald": house.herald.run(),
         "policies": policies.watch(),
         "housekeeping": housekeeping.run(),
         "lifecycle": expiring.run(),
@@ -291,6 +325,7 @@ async def _workers(
 
     stack.push_async_callback(cancel)
     stack.push_async_callback(house.courier.stop, COURIER_GRACE_SECONDS)
+    stack.push_async_callback(house.herald.stop, HERALD_GRACE_SECONDS)
     return tasks
 
 
@@ -303,7 +338,7 @@ async def _control(house: House, stack: AsyncExitStack) -> None:
         random=house.outside.entropy,
         checkpoint=lambda: checkpoint(house.sealer, house.catalog),
         keys_changed=house.enter_keys,
-        resumed=house.courier.nudge,
+        resumed=house.nudge,
     )
     server = ControlServer(house.config.state, commands.actions())
     await server.start()

@@ -123,6 +123,15 @@ class InvalidArgument(BadInput):
     """An argument is not valid. Details: name, value."""
 
 
+class NoSuchWebhook(InvalidArgument):
+    """Unable to validate the following destination configurations. Details: webhook."""
+
+
+class WebhookFailed(CrossdockError):
+    """A webhook did not take a notice. Details: lane (whether that says something of all others),
+    retry_after (seconds, where it asked for them)."""
+
+
 class InvalidBucketName(BadInput):
     """The specified bucket name is not valid."""
 

@@ -320,6 +320,12 @@ class Bucket:
     line: int = 0
     settings: Mapping[str, str] = EMPTY
 
+    def label(self, version: Version) -> str:
+        """The version id that the S3 API shows: none in a bucket that never was versioned."""
+        if self.versioning is Versioning.OFF:
+            return ""
+        return "null" if version.null else version.id
+
 
 # --- bodies ------------------------------------------------------------------------------------
 

@@ -176,6 +176,65 @@ class _Lanes:
         self._late.labels(party, store).inc()
 
 
+class OwedNotices(Protocol):
+    """What one webhook is owed; `oldest` is a moment (ns), 0 if nothing waits."""
+
+    @property
+    def pending(self) -> int: ...
+    @property
+    def parked(self) -> int: ...
+    @property
+    def missed(self) -> int: ...
+    @property
+    def oldest(self) -> int: ...
+
+
+class _Webhooks:
+    """What is owed to each webhook, and what came of sending."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        lane = ("party", "webhook")
+
+        def gauge(name: str, text: str, *more: str) -> Gauge:
+            return Gauge(name, text, (*lane, *more), registry=registry)
+
+        self._count = gauge("crossdock_notices", "Notices that wait.", "state")
+        self._oldest = gauge("crossdock_notice_oldest_seconds", "Age of the oldest that waits.")
+        self._missed = gauge("crossdock_notices_missed", "Notices that found no room, ever.")
+        self.problems = Gauge(
+            "crossdock_webhook_problems",
+            "Webhooks that can't be used as they are.",
+            registry=registry,
+        ).set
+        self._attempts = Counter(
+            "crossdock_notice_attempts",
+            "Attempts at a notice, by what came of them.",
+            (*lane, "outcome"),
+            registry=registry,
+        )
+        self._seconds = Counter(
+            "crossdock_notice_seconds",
+            "Time that receivers took for what they took.",
+            lane,
+            registry=registry,
+        )
+
+    def owed(self, now: int, rows: Iterable[tuple[str, str, OwedNotices]]) -> None:
+        """The whole backlog, as (party, webhook, what is owed), replaces the last one."""
+        for family in (self._count, self._oldest, self._missed):
+            family.clear()
+        for party, webhook, owed in rows:
+            self._count.labels(party, webhook, "pending").set(owed.pending)
+            self._count.labels(party, webhook, "parked").set(owed.parked)
+            age = max(0, now - owed.oldest) / 1e9 if owed.oldest else 0
+            self._oldest.labels(party, webhook).set(age)
+            self._missed.labels(party, webhook).set(owed.missed)
+
+    def tried(self, party: str, webhook: str, outcome: str, seconds: float) -> None:
+        self._attempts.labels(party, webhook, outcome).inc()
+        self._seconds.labels(party, webhook).inc(seconds)
+
+
 @dataclass(slots=True)
 class _Calls:
     """What one verb of one store has taken so far; `outcomes` counts by error, "" for none."""
@@ -250,6 +309,7 @@ class Telemetry:
         ).inc
         lanes = _Lanes(registry)
         self.owed, self.late = lanes.owed, lanes.late
+        self.webhooks = _Webhooks(registry)
         self._revision = gauge(
             "crossdock_policy_revision", "1 for the policy revision in force.", "revision"
         )

@@ -3,6 +3,7 @@
     with Gateway(tmp_path) as gateway:
         gateway.client("acme/erp").put_object(Bucket="orders", Key="a.txt", Body=b"x")
         gateway.drain()                                  # every promised copy is made
+        gateway.tell()                                   # every notice that is due is sent
         gateway.edit_policy("acme.yaml", "party: acme")  # in force when it returns
 
 SQLite catalog and file stores lie in the folder; the mesh is parsed from YAML texts as in product
@@ -36,8 +37,11 @@ from gateway.exchange import Exchange, Means
 from gateway.exchange.applying import put_in_force
 from gateway.exchange.floor import WAIT_S
 from gateway.exchange.reading import from_extents
+from gateway.herald.herald import Herald
+from gateway.herald.lane import Means as HeraldMeans
 from gateway.identity import Credential, Secret
 from gateway.model import PART_BYTES_MIN, Chunks, Event, Share, Version
+from gateway.operations.hooks import Hooks
 from gateway.operations.storerooms import Storerooms
 from gateway.policy.document import load
 from gateway.policy.mesh import Mesh, StoreSpec
@@ -46,6 +50,7 @@ from gateway.s3.server import S3Door
 from gateway.stores.build import build, fitted
 from gateway.stores.wrappers import Place
 from gateway.telemetry import Telemetry
+from gateway.webhooks import HttpSender
 
 T = TypeVar("T")
 
@@ -132,6 +137,9 @@ class Gateway:
         self.catalog: SqliteCatalog
         self.exchange: Exchange
         self.courier: Courier
+        self.herald: Herald
+        self.sender: HttpSender
+        self.hooks = Hooks(Secret)
         self.door: S3Door
         self.rooms: Storerooms
         self.port = 0
@@ -183,6 +191,8 @@ class Gateway:
             draw=random.random,
             revision=lambda: self.exchange.mesh.revision,
         )
+        self.sender = await HttpSender("test").__aenter__()
+        self.herald = Herald(self.catalog, self._herald_means())
         await self._enter()
         self.door = S3Door(
             self.exchange,
@@ -200,6 +210,8 @@ class Gateway:
     async def _stop(self) -> None:
         await self.door.stop(GRACE_S)
         await self.courier.stop(GRACE_S)
+        await self.herald.stop(GRACE_S)
+        await self.sender.__aexit__(None, None, None)
         await self.catalog.close()
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:  # aiohttp waits 10 s for bodies that a client broke off
@@ -211,6 +223,7 @@ class Gateway:
         assert loaded.mesh is not None, loaded.problems
         assert not loaded.problems, loaded.problems
         stores = self.rooms.enter(loaded.mesh)
+        self.hooks.enter(loaded.mesh)
         event = Event("policy", self.clock(), revision=loaded.mesh.revision)
         mesh = await put_in_force(self.catalog, loaded.mesh, event)
         if hasattr(self, "exchange"):
@@ -232,6 +245,17 @@ class Gateway:
             offload=lambda work: self._loop.run_in_executor(None, work),
             part_bytes_min=self._part_bytes_min,
             wait_s=self._wait_s,
+        )
+
+    def _herald_means(self) -> HeraldMeans:
+        return HeraldMeans(
+            mesh=lambda: self.mesh,
+            webhook_of=self.hooks.of,
+            sender=self.sender,
+            region=REGION,
+            clock=self.clock,
+            draw=random.random,
+            observe=self.telemetry.webhooks.tried,
         )
 
     def _lookup(self, access_key: str) -> Credential | None:
@@ -274,6 +298,10 @@ class Gateway:
     def drain(self) -> None:
         """Makes every copy that can be made now."""
         self.run(self.courier.drain())
+
+    def tell(self) -> None:
+        """Sends every notice that is due."""
+        self.run(self.herald.drain())
 
     def client(
         self, principal: str = "acme/erp", *, verify: str | bool = True, **config: Any

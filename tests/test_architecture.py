@@ -25,17 +25,21 @@ LAYERS = (
     ("gateway.faults", 0),
     ("gateway.lifecycle", 0),
     ("gateway.locks", 0),
+    ("gateway.notifications", 0),
     ("gateway.digests", 0),
     ("gateway.policy", 1),
     ("gateway.audit", 1),
     ("gateway.extents", 1),
     ("gateway.courier.backoff", 1),
+    ("gateway.herald.letters", 1),
     ("gateway.stores", 2),
     ("gateway.catalog", 2),
     ("gateway.identity", 2),
     ("gateway.telemetry", 2),
+    ("gateway.webhooks", 2),
     ("gateway.exchange", 3),
     ("gateway.courier", 3),
+    ("gateway.herald", 3),
     ("gateway.sealer", 3),
     ("gateway.s3.server", 4),
     ("gateway.s3.dispatch", 4),
@@ -53,6 +57,7 @@ LAYERS = (
     ("gateway.s3.attributes", 4),
     ("gateway.s3.lifecycle", 4),
     ("gateway.s3.locks", 4),
+    ("gateway.s3.notifications", 4),
     ("gateway.s3.posting", 4),
     ("gateway.s3.settings", 4),
     ("gateway.s3", 1),  # what is not listed above parses, signs and renders: pure
@@ -90,7 +95,7 @@ IMPURE = frozenset(
 )
 CLOCK_CALLS = frozenset({"now", "utcnow", "today", "time_ns", "monotonic"})
 XML_LIBRARIES = frozenset({"lxml", "xml", "defusedxml"})
-CONCRETE = re.compile(r"gateway\.(stores\.(?!wrappers)\w+|catalog\.(sqlite|postgres))")
+CONCRETE = re.compile(r"gateway\.(stores\.(?!wrappers)\w+|catalog\.(sqlite|postgres)|webhooks)")
 
 
 def modules() -> dict[str, Path]:

@@ -11,6 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
+from gateway.catalog.noticing import (
+    Configurations,
+    NoticeClaim,
+    NoticeLane,
+    NoticeOutcome,
+    Notices,
+)
 from gateway.catalog.values import (
     Backlog,
     Change,
@@ -57,12 +64,17 @@ __all__ = [
     "Catalog",
     "Change",
     "Claim",
+    "Configurations",
     "Entry",
     "Expect",
     "Extents",
     "FirstRead",
     "Lane",
     "Ledger",
+    "NoticeClaim",
+    "NoticeLane",
+    "NoticeOutcome",
+    "Notices",
     "Outbox",
     "Outcome",
     "Page",
@@ -368,7 +380,9 @@ class Settings(Protocol):
         ...
 
 
-class Catalog(Ledger, Uploads, Extents, Surveys, Outbox, AuditLog, Settings, Protocol):
+class Catalog(
+    Ledger, Configurations, Uploads, Extents, Surveys, Outbox, Notices, AuditLog, Settings, Protocol
+):
     """Everything, for the wiring and for the behaviour suite."""
 
     async def backup(self, path: str, progress: Callable[[int, int], None] | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from gateway.catalog import promises, references, standings, views
+from gateway.catalog import promises, references, standings, telling, views
 from gateway.catalog.conditions import Face, judge_delete, judge_write
 from gateway.catalog.rows import (
     VERSION,
@@ -76,6 +76,7 @@ def write(tx: Transaction, change: Write) -> Version:
         references.release_upload(tx, change.upload, version.id)
     if change.promises:
         promises.promise_version(tx, version, change.promises, number)
+    telling.wrote(tx, change, version, [grant.party for grant in grants])
     tx.record(_told_to(change.event, (g.party for g in grants[len(change.grants) :])), number)
     return version
 
@@ -147,6 +148,7 @@ def unwrite(tx: Transaction, change: Unwrite) -> Version:
     promises.cancel_version(tx, version)
     for holder in held:
         promises.revive(tx, holder.party, version.ref, number)
+    telling.unwrote(tx, change, version, [holder.party for holder in held])
     tx.record(_told_to(change.event, (holder.party for holder in held)), number)
     return version
 
@@ -169,6 +171,8 @@ def retag(tx: Transaction, change: Retag) -> Version:
     promises.promise_tags(tx, version, change, number)
     for party in lost:
         promises.revive(tx, party, version.ref, number)
+    before, now = [h.party for h in held], [g.party for g in change.grants]
+    telling.retagged(tx, change, version, before, now)
     tx.record(_told_to(change.event, (holder.party for holder in held)), number)
     return version
 
@@ -182,6 +186,8 @@ def relock(tx: Transaction, change: Relock) -> Version:
     if change.retention and not old.admits(lock, number, bypass=change.bypass):
         raise Locked
     tx.run("UPDATE versions SET lock = ? WHERE number = ?", (lock_text(lock), version.number))
+    if change.retention:
+        telling.retained(tx, version, change.event)
     tx.record(_told_to(change.event, (holder.party for holder in held)), number)
     return replace(version, lock=lock)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
+from gateway.catalog import telling
 from gateway.catalog.desk import Desk
 from gateway.catalog.promises import (
     CANCELLED,
@@ -223,6 +224,7 @@ def _settle(
         tx.run(REPLACE, (*place, delivery))
     if not is_open:
         tx.run(PROMOTE, place)
+    telling.delivered(tx, delivery)
     if event is not None:
         tx.record(event, tx.number())
     return True
@@ -234,6 +236,7 @@ def _miss(
     missed = [delivery_of(row) for row in tx.all(OVERDUE, (now, limit))]
     for delivery in missed:
         tx.run("UPDATE deliveries SET missed = 1 WHERE id = ?", (delivery.id,))
+        telling.late(tx, delivery)
         tx.record(tell(delivery), tx.number())
     return missed
 

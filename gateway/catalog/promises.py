@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from gateway.catalog import views
+from gateway.catalog import telling, views
 from gateway.catalog.rows import STATE_NUMBERS, VERSION_OF, version_of
 from gateway.catalog.values import Promise, Retag
 from gateway.catalog.writer import Transaction
@@ -70,6 +70,7 @@ def promise_version(
                 continue
             if older and _unsent(state, lease, now):
                 tx.run(END, (SUPERSEDED, id_))
+                telling.delivered(tx, id_)
             else:
                 waits = True
         _insert(tx, version, promise, number, not waits)
@@ -184,6 +185,7 @@ def end(tx: Transaction, delivery: int, state: int, place: Place) -> None:
     """Ends an open delivery without a copy; the next one for its target key has its turn."""
     tx.run(END, (state, delivery))
     tx.run(PROMOTE, place)
+    telling.delivered(tx, delivery)
 
 
 def _unsent(state: int, lease: int, now: int) -> bool:

@@ -14,6 +14,7 @@ from gateway.catalog.audit_log import SqliteAuditLog
 from gateway.catalog.collecting import SqliteExtents
 from gateway.catalog.desk import Reader
 from gateway.catalog.ledger import SqliteLedger
+from gateway.catalog.notices import SqliteNotices
 from gateway.catalog.outbox import SqliteOutbox
 from gateway.catalog.settings import SqliteSettings
 from gateway.catalog.standings import SqliteStandings
@@ -31,6 +32,10 @@ WHERE state = 0 AND head = 1 AND lease > 0"""
 """Whoever held a lease is dead, since the catalog's lock is ours: the next courier need not wait
 for its end, and what the dead one may still say no longer counts."""
 
+FREE_NOTICES = """
+UPDATE notices SET lease = 0, due = ?, token = token + 1
+WHERE state = 0 AND head = 1 AND lease > 0"""
+
 
 class SqliteCatalog(
     SqliteLedger,
@@ -39,6 +44,7 @@ class SqliteCatalog(
     SqliteExtents,
     SqliteSurvey,
     SqliteOutbox,
+    SqliteNotices,
     SqliteAuditLog,
     SqliteSettings,
 ):
@@ -83,6 +89,7 @@ class SqliteCatalog(
             try:
                 connection = opening.open_writer(path, vfs)
                 connection.execute(FREE_LEASES, (clock(),))
+                connection.execute(FREE_NOTICES, (clock(),))
                 transaction = Transaction(connection, clock, salts, sealer)
                 reader = Reader(opening.open_reader(path, vfs))
                 return cls(path, reader, Writer(connection, transaction), lock, vfs)

@@ -22,6 +22,7 @@ from gateway.catalog.rows import Row
 from gateway.errors import CatalogUnavailable
 from gateway.faults import fault
 from gateway.model import Event
+from gateway.notifications import Watchers, watchers_from
 
 BATCH_REQUESTS_MAX = 256
 """Requests that share one commit: enough to hide the sync, few enough to bound their wait."""
@@ -44,6 +45,8 @@ UNAVAILABLE = (
     apsw.ProtocolError,
 )
 """What SQLite says where the place is not well, rather than the request."""
+
+WATCHERS = "SELECT bucket, party, watches FROM notifications ORDER BY bucket, party"
 
 T = TypeVar("T")
 Seal = Callable[[Event, int, Salts], Sealed]
@@ -68,14 +71,22 @@ class Transaction:
         self.last, self.versions = self.all("SELECT last, versions FROM numbers")[0]
         self.records: int = self.all("SELECT coalesce(max(place), -1) + 1 FROM records")[0][0]
 
+        self.watchers: Watchers
+        self.watch()
+        self.told = False  # whether a notice was made since the flag was last lowered
+
     @property
-    def counts(self) -> tuple[int, int, int]:
-        """What is counted here and not by the database; a roll-back sets it to what it was."""
-        return self.last, self.versions, self.records
+    def counts(self) -> tuple[int, int, int, Watchers]:
+        """What is known here and not only by the database; a roll-back sets it to what it was."""
+        return self.last, self.versions, self.records, self.watchers
 
     @counts.setter
-    def counts(self, before: tuple[int, int, int]) -> None:
-        self.last, self.versions, self.records = before
+    def counts(self, before: tuple[int, int, int, Watchers]) -> None:
+        self.last, self.versions, self.records, self.watchers = before
+
+    def watch(self) -> None:
+        """Reads anew who watches what: kept, so that no commit has to ask."""
+        self.watchers = watchers_from(self.all(WATCHERS))
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         return self._execute(sql, values).fetchall()
@@ -118,6 +129,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[tuple[Any, asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._closed = False
+        self.told: Callable[[], None] | None = None  # hears, on the loop, that notices were made
         context = contextvars.copy_context()
         self._thread = threading.Thread(
             target=context.run, args=(self._serve,), name="catalog-writer", daemon=True
@@ -155,6 +167,9 @@ class Writer:
             outcomes = self._commit(batch)
             try:
                 self._loop.call_soon_threadsafe(_wake, outcomes)
+                if self._transaction.told and self.told:
+                    self._transaction.told = False
+                    self._loop.call_soon_threadsafe(self.told)
             except RuntimeError:  # the loop is closed: whoever waited is gone
                 log.warning("the event loop ended before the catalog was closed")
                 return

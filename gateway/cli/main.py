@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "who-has": "gateway.cli.story:who_has",
         "history": "gateway.cli.story:history",
         "deliveries": "gateway.cli.deliveries:deliveries",
+        "notices": "gateway.cli.notices:notices",
         "key": "gateway.cli.key:key",
         "audit": "gateway.cli.audit:audit",
         "backup": "gateway.cli.backup:backup",

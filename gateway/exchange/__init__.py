@@ -9,6 +9,7 @@ from gateway.exchange.history import History
 from gateway.exchange.lifecycle import Lifecycle
 from gateway.exchange.listing import Listing, Span
 from gateway.exchange.locking import Locking
+from gateway.exchange.notifying import Notifying
 from gateway.exchange.objects import Objects
 from gateway.exchange.removals import Removals
 from gateway.exchange.tagging import Tagging
@@ -38,6 +39,7 @@ class Exchange:
         self.uploads = Uploads(self._floor, self.objects)
         self.listing = Listing(self._floor)
         self.buckets = Buckets(self._floor)
+        self.notifying = Notifying(self._floor)
         self.history = History(self._floor)
         self._lifecycle = Lifecycle(self._floor, self.removals)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from gateway.catalog import Expect, Ledger, Uploads
+from gateway.catalog import Configurations, Expect, Ledger, Uploads
 from gateway.errors import (
     CatalogUnavailable,
     CrossdockError,
@@ -32,7 +32,6 @@ from gateway.model import (
     May,
     ObjectRef,
     Version,
-    Versioning,
 )
 from gateway.policy.mesh import Mesh
 from gateway.stores import Store
@@ -50,7 +49,7 @@ READERS = frozenset({May.READ, May.BOTH})
 WRITERS = frozenset({May.WRITE, May.BOTH})
 
 
-class Rows(Ledger, Uploads, Protocol):
+class Rows(Ledger, Configurations, Uploads, Protocol):
     """What the verbs need of the catalog."""
 
 
@@ -279,9 +278,7 @@ def absent(ref: ObjectRef, version: str) -> NotFound:
 
 def label_of(bucket: Bucket, version: Version) -> str:
     """The version id that the S3 API shows."""
-    if bucket.versioning is Versioning.OFF:
-        return ""
-    return "null" if version.null else version.id
+    return bucket.label(version)
 
 
 def _narrowed(caller: Caller, verb: str) -> str:

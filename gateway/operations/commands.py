@@ -22,6 +22,8 @@ from gateway.operations.outside import PRIVATE
 from gateway.policy.mesh import Mesh
 
 IDS_MAX = 10_000
+RESUME_STEP = 500
+"""Notices made pending again in one transaction."""
 
 Arguments = Mapping[str, Any]
 
@@ -46,6 +48,7 @@ class Commands:
                 "key.create": self.create_key,
                 "key.revoke": self.revoke_keys,
                 "deliveries.retry": self.retry,
+                "notices.retry": self.retry_notices,
                 "backup": self.backup,
                 "audit.checkpoint": self.seal_log,
             }
@@ -95,12 +98,19 @@ class Commands:
 
     async def retry(self, arguments: Arguments, progress: Progress) -> Any:
         """Parked deliveries become pending again: those named, or all."""
-        ids = arguments.get("ids") or []
-        if not isinstance(ids, Sequence) or len(ids) > IDS_MAX:
-            raise BadInput(f"at most {IDS_MAX} deliveries at a time")
-        if not all(isinstance(each, int) for each in ids):
-            raise BadInput("a delivery's id is a number")
-        count = await self.catalog.resume(ids=ids, now=self.clock())
+        count = await self.catalog.resume(ids=_ids(arguments), now=self.clock())
+        self.resumed()
+        return {"resumed": count}
+
+    async def retry_notices(self, arguments: Arguments, progress: Progress) -> Any:
+        """Parked notices become pending again: those named, or all, in steps."""
+        ids, now, count = _ids(arguments), self.clock(), 0
+        while step := await self.catalog.resume_notices(
+            ids=ids[count : count + RESUME_STEP], now=now, limit=RESUME_STEP
+        ):
+            count += step
+            if ids and count >= len(ids):
+                break
         self.resumed()
         return {"resumed": count}
 
@@ -114,6 +124,15 @@ class Commands:
         note = await self.checkpoint()
         key = await self.catalog.get(LOG_VERIFIER) or b""
         return {"checkpoint": note, "key": key.decode()}
+
+
+def _ids(arguments: Arguments) -> Sequence[int]:
+    ids = arguments.get("ids") or []
+    if not isinstance(ids, Sequence) or len(ids) > IDS_MAX:
+        raise BadInput(f"at most {IDS_MAX} ids at a time")
+    if not all(isinstance(each, int) for each in ids):
+        raise BadInput("an id is a number")
+    return ids
 
 
 def _text(arguments: Arguments, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from gateway import __version__
 from gateway.catalog import Backlog, Catalog
+from gateway.catalog.noticing import NoticeBacklog
 from gateway.errors import CatalogUnavailable, CrossdockError
 from gateway.model import DeliveryState
 from gateway.operations.reload import Standing
@@ -40,6 +41,7 @@ class Vitals:
     key_count: int = 0
     key_problems: tuple[str, ...] = ()
     store_problems: tuple[str, ...] = ()
+    webhook_problems: tuple[str, ...] = ()
     stopping: bool = False
 
     def changed(self, standing: Standing) -> None:
@@ -55,6 +57,10 @@ class Vitals:
         self.store_problems = problems
         self.telemetry.store_problems(len(problems))
 
+    def webhooks(self, problems: tuple[str, ...]) -> None:
+        self.webhook_problems = problems
+        self.telemetry.webhooks.problems(len(problems))
+
     def ready(self) -> bool:
         """Whether requests may be sent here."""
         return self.standing is not None and not self.stopping
@@ -62,6 +68,9 @@ class Vitals:
     async def metrics(self) -> bytes:
         try:
             self._measured(await self.catalog.backlog(), await self.catalog.size())
+            notices = await self.catalog.notice_backlog()
+            rows = ((each.lane.party, each.lane.webhook, each) for each in notices)
+            self.telemetry.webhooks.owed(self.clock(), rows)
         except CatalogUnavailable:
             self.telemetry.catalog_well(0)
         else:
@@ -78,13 +87,15 @@ class Vitals:
         """Everything that an operator may want to know first; `status` sums it up."""
         trouble = ""
         backlog: Sequence[Backlog] = ()
+        notices: Sequence[NoticeBacklog] = ()
         records = 0
         try:
             backlog, records = await self.catalog.backlog(), await self.catalog.size()
+            notices = await self.catalog.notice_backlog()
         except CatalogUnavailable as error:
             trouble = error.message
         return {
-            "status": self._status(trouble, backlog),
+            "status": self._status(trouble, backlog, notices),
             "version": __version__,
             "uptime_seconds": (self.clock() - self.started) // S_NS,
             "catalog": {"problem": trouble},
@@ -92,6 +103,8 @@ class Vitals:
             "keys": {"in_force": self.key_count, "problems": list(self.key_problems)},
             "stores": {"problems": list(self.store_problems)},
             "deliveries": [self._owed(each) for each in backlog],
+            "webhooks": {"problems": list(self.webhook_problems)},
+            "notices": [self._owed_notices(each) for each in notices],
             "log": {
                 "records": records,
                 "sealed": self.sealer.sealed,
@@ -100,17 +113,22 @@ class Vitals:
             },
         }
 
-    def _status(self, trouble: str, backlog: Sequence[Backlog]) -> str:
+    def _status(
+        self, trouble: str, backlog: Sequence[Backlog], notices: Sequence[NoticeBacklog]
+    ) -> str:
         if self.stopping:
             return "stopping"
         if trouble or self.standing is None:
             return "failing"
-        parked = any(each.state is DeliveryState.PARKED for each in backlog)
+        parked = any(each.state is DeliveryState.PARKED for each in backlog) or any(
+            each.parked for each in notices
+        )
         wrong = (
             self.standing.problems
             or self.standing.trouble
             or self.key_problems
             or self.store_problems
+            or self.webhook_problems
             or self.sealer.fault
             or parked
         )
@@ -135,4 +153,14 @@ class Vitals:
             "count": each.count,
             "bytes": each.bytes,
             "oldest_seconds": max(0, self.clock() - each.oldest) // S_NS,
+        }
+
+    def _owed_notices(self, each: NoticeBacklog) -> Mapping[str, Any]:
+        return {
+            "party": each.lane.party,
+            "webhook": each.lane.webhook,
+            "pending": each.pending,
+            "parked": each.parked,
+            "missed": each.missed,
+            "oldest_seconds": max(0, self.clock() - each.oldest) // S_NS if each.oldest else 0,
         }

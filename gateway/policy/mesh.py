@@ -43,6 +43,17 @@ class PrincipalSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSpec:
+    """Where a party may be sent notices; the secret that signs them stays a reference."""
+
+    party: str
+    name: str
+    url: str
+    secret: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Party:
     name: str
     title: str = ""
@@ -50,6 +61,7 @@ class Party:
     create_buckets: tuple[str, ...] = ()
     sigv2: bool = True
     principals: Mapping[str, PrincipalSpec] = field(default_factory=lambda: MappingProxyType({}))
+    webhooks: Mapping[str, WebhookSpec] = field(default_factory=lambda: MappingProxyType({}))
     line: int = 0
 
     @property

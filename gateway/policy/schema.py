@@ -29,6 +29,7 @@ from gateway.policy.values import (
     Size,
     StorePrefix,
     Text,
+    WebhookUrl,
     YesNo,
     off,
 )
@@ -36,6 +37,7 @@ from gateway.policy.values import (
 MEMBERS_MAX = 100
 RULES_MAX = 10_000  # in one file, of each kind
 LIST_MAX = 1_000  # entries of any other list
+WEBHOOKS_MAX = 100  # of one party
 
 
 class Entry(BaseModel):
@@ -115,6 +117,11 @@ class PrincipalEntry(Entry):
     )
 
 
+class WebhookEntry(Entry):
+    url: WebhookUrl = Field(description="Where notices are sent; redirects are not followed.")
+    secret: Reference = Field(description="Signs each notice; at least 16 bytes.")
+
+
 class PartyEntry(Entry):
     title: str = ""
     store: AnyStore | None = Field(
@@ -132,6 +139,11 @@ class PartyEntry(Entry):
         True, description="Whether its presigned URLs and forms may be signed with SigV2."
     )
     principals: list[PrincipalEntry] = Field(default=[], max_length=LIST_MAX)
+    webhooks: dict[Name, WebhookEntry] = Field(
+        default={},
+        max_length=WEBHOOKS_MAX,
+        description="Where its notification configurations may send notices, by name.",
+    )
 
 
 class Member(Entry):

@@ -12,7 +12,7 @@ from gateway.errors import Problem
 from gateway.model import Bucket, May, Principal, Rule, Versioning
 from gateway.policy.complaints import parsed, place, suggestion
 from gateway.policy.membership import Grants, granted
-from gateway.policy.mesh import Party, PrincipalSpec, Secret, StoreSpec
+from gateway.policy.mesh import Party, PrincipalSpec, Secret, StoreSpec, WebhookSpec
 from gateway.policy.nodes import Path, Tree, read
 from gateway.policy.patterns import intersect, tokens
 from gateway.policy.schema import (
@@ -214,6 +214,13 @@ def _party(found: TopologyFile, tree: Tree, name: str, base: str) -> Party:
         create_buckets=tuple(entry.create_buckets),
         sigv2=entry.sigv2,
         principals={spec.principal.name: spec for spec in principals},
+        webhooks={
+            hook: WebhookSpec(
+                *(name, hook, said.url, said.secret),
+                line=place(tree, ("parties", name, "webhooks", hook), key=True)[0],
+            )
+            for hook, said in entry.webhooks.items()
+        },
         line=place(tree, ("parties", name), key=True)[0],
     )
 
@@ -258,6 +265,8 @@ def _secrets(found: TopologyFile, tree: Tree) -> Iterator[Secret]:
                 yield _secret(tree, principal.access_key.secret, (*at, "access_key", "secret"))
             if principal.ssh_key:
                 yield _secret(tree, principal.ssh_key, (*at, "ssh_key"))
+        for hook, said in party.webhooks.items():
+            yield _secret(tree, said.secret, ("parties", name, "webhooks", hook, "secret"))
 
 
 def _secret(tree: Tree, reference: str, path: Path) -> Secret:

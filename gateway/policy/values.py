@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from ipaddress import IPv6Address
 from types import MappingProxyType
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -22,6 +24,7 @@ from gateway.policy.nodes import Trap
 SIZE_BYTES_MAX = 2**62
 DURATION_SECONDS_MAX = 10**10  # some 300 years
 NAME_CHARS_MAX = 64
+URL_CHARS_MAX = 2048
 
 _UNITS = MappingProxyType(
     {"": 1, "B": 1}
@@ -193,6 +196,29 @@ def endpoint(text: str) -> str:
     return text.rstrip("/")
 
 
+_WEBHOOK = re.compile(
+    r"https?://([A-Za-z0-9._-]+|\[([0-9A-Fa-f:.]+)\])(:[0-9]{1,5})?(/[!$-;=?-Z_a-z~]*)?"
+)
+
+
+def webhook_url(text: str) -> str:
+    """Where notices may go: nothing in it that two readers of URLs could read differently."""
+    match = _WEBHOOK.fullmatch(text)
+    try:
+        if not match or len(text) > URL_CHARS_MAX:
+            raise ValueError
+        if match[2]:
+            IPv6Address(match[2])
+        _ = urlsplit(text).port
+    except ValueError:
+        # The value is not repeated: such URLs often hold a secret.
+        raise mistake(
+            "this is no URL of a webhook; expected one like https://hooks.example.com/in, without"
+            " user, fragment or space"
+        ) from None
+    return text
+
+
 def store_prefix(text: str) -> str:
     if text and (not text.endswith("/") or text.startswith("/") or "//" in text):
         raise mistake(f"`{text}` is no prefix for a store; expected one like `mesh/`")
@@ -247,6 +273,7 @@ Name = Annotated[str, AfterValidator(name)]
 AccessKeyId = Annotated[str, AfterValidator(access_key_id)]
 Reference = Annotated[str, AfterValidator(reference)]
 Endpoint = Annotated[str, AfterValidator(endpoint)]
+WebhookUrl = Annotated[str, AfterValidator(webhook_url)]
 StorePrefix = Annotated[str, AfterValidator(store_prefix)]
 MediaType = Annotated[str, AfterValidator(media_type)]
 MetadataName = Annotated[str, AfterValidator(metadata_name)]

@@ -16,6 +16,7 @@ from gateway.s3 import (
     listings,
     locks,
     multipart,
+    notifications,
     objects,
     posting,
     settings,
@@ -69,6 +70,8 @@ _SINGLE = (
     lifecycle.get_bucket_lifecycle_configuration,
     lifecycle.put_bucket_lifecycle_configuration,
     lifecycle.delete_bucket_lifecycle,
+    notifications.get_bucket_notification_configuration,
+    notifications.put_bucket_notification_configuration,
     posting.post_object,
 )
 

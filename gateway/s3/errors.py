@@ -195,6 +195,8 @@ DOMAIN: Mapping[type[errors.CrossdockError], str] = MappingProxyType(
         errors.PolicyMoved: "ServiceUnavailable",
         errors.BadInput: "InvalidRequest",
         errors.InvalidArgument: "InvalidArgument",
+        errors.NoSuchWebhook: "InvalidArgument",
+        errors.WebhookFailed: "InternalError",
         errors.InvalidBucketName: "InvalidBucketName",
         errors.KeyTooLong: "KeyTooLongError",
         errors.MetadataTooLarge: "MetadataTooLarge",
@@ -323,6 +325,7 @@ _EXTRAS: Mapping[type[errors.CrossdockError], Callable[[Mapping[str, Any]], Extr
     MappingProxyType(
         {
             errors.InvalidArgument: _argument,
+            errors.NoSuchWebhook: _argument,
             errors.InvalidRange: _range,
             errors.KeyIsDeleted: _marker,
             errors.VersionIsMarker: _named_marker,

@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from gateway.errors import KeyTooLong, TooLarge
 from gateway.exchange import Found
 from gateway.model import KEY_BYTES_MAX, Chunks, ObjectRef
+from gateway.notifications import FORM_DOOR
 from gateway.s3 import heading, heads
 from gateway.s3.address import CONTROL
 from gateway.s3.checksums import Claims, parse_claims
@@ -102,7 +103,8 @@ async def post_object(desk: Desk, request: Request) -> Answer:
     if "tagging" in fields:
         draft = replace(draft, tags=dict(parse.tag_set(fields["tagging"].encode())))
     ref = ObjectRef(request.bucket, fields["key"])
-    found = await desk.exchange.objects.put(request.caller, ref, file, draft, heads.expect({}))
+    caller = replace(request.caller, door=FORM_DOOR)
+    found = await desk.exchange.objects.put(caller, ref, file, draft, heads.expect({}))
     return _answer(request, fields, found, file.checksum)
 
 

@@ -139,7 +139,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *_bucket_config("object-lock", "ObjectLockConfiguration", "Get Put"),
     *_bucket_config("lifecycle", "BucketLifecycleConfiguration", "Get Put"),
     *_bucket_config("lifecycle", "BucketLifecycle", "Delete"),
-    *_bucket_config("notification", "BucketNotificationConfiguration", "Get Put", LATER),
+    *_bucket_config("notification", "BucketNotificationConfiguration", "Get Put"),
     *_bucket_config("requestPayment", "BucketRequestPayment", "Get Put", LATER),
     *_bucket_config("accelerate", "BucketAccelerateConfiguration", "Get Put", LATER),
     *_bucket_config("logging", "BucketLogging", "Get Put", LATER),

@@ -15,19 +15,25 @@ import pytest
 
 from gateway.audit.records import seal
 from gateway.catalog import (
+    NoticeClaim,
+    NoticeLane,
+    NoticeOutcome,
     changes,
     ledger,
     listing,
+    notices,
     opening,
     outbox,
     promises,
     surveying,
+    telling,
     uploads,
     views,
 )
 from gateway.catalog.sqlite import SqliteCatalog
 from gateway.errors import CatalogInUse, CatalogUnavailable, SchemaTooNew, StartRefused
-from gateway.model import ObjectRef
+from gateway.model import Bucket, ObjectRef
+from gateway.notifications import Watch
 from tests.contract.catalog_kit import BUCKET, FAR, R1, Bench, Clock, event_of, promise
 
 SOUND = [
@@ -368,6 +374,14 @@ HOT = {
     "replace": outbox.REPLACE,
     "open deliveries": outbox.OPEN,
     "open uploads": uploads.OPEN,
+    "first notice": notices.FIRST_DUE,
+    "notices due": notices.DUE,
+    "next notice of a key": notices.PROMOTE,
+    "stale notices": notices.STALE,
+    "parked notices": notices.PARKED,
+    "a notice's room": telling.OWED,
+    "a notice's turn": telling.WAITING,
+    "oldest parked notice": telling.DROP_OLDEST_PARKED,
     "survey": surveying.BELOW,
     "survey grants": surveying.GRANTED,
     "survey deliveries": surveying.PROMISED,
@@ -442,6 +456,31 @@ def test_leases_of_a_process_that_died_are_free_at_the_next_start(tmp_path: Path
         stale = replace(delivery, token=delivery.token - 2)
         assert not await bench.settle(stale)
         assert await bench.settle(delivery)
+
+    opened(tmp_path / "c.db", die_with_a_lease)
+    opened(tmp_path / "c.db", take_up)
+
+
+def test_who_watches_and_whose_turn_it_is_outlive_a_process_that_died(tmp_path: Path) -> None:
+    lane = NoticeLane("acme", "feed")
+    watch = Watch("w", "queue", "feed", ("s3:ObjectCreated:*",))
+    lost: list[NoticeClaim] = []
+
+    async def die_with_a_lease(catalog: SqliteCatalog) -> None:
+        bench = Bench(catalog, Clock())
+        await bench.new_policy(R1)
+        bucket = Bucket(BUCKET, "acme", {"acme": ("**",)})
+        await catalog.set_watches(bucket, "acme", (watch,), event_of("bucket"), test=False)
+        await bench.put("k")
+        lost.extend(await catalog.claim_notices(lane, 9, bench.clock.now, FAR - bench.clock.now))
+
+    async def take_up(catalog: SqliteCatalog) -> None:
+        bench = Bench(catalog, Clock(), first=2)
+        await bench.put("other")
+        assert await catalog.settle_notices([NoticeOutcome(lost[0].notice)]) == 0
+        claims = await catalog.claim_notices(lane, 9, bench.clock.now, 1)
+        assert [claim.notice.ref.key for claim in claims] == ["k", "other"]
+        assert claims[0].notice.name == lost[0].notice.name
 
     opened(tmp_path / "c.db", die_with_a_lease)
     opened(tmp_path / "c.db", take_up)

@@ -18,6 +18,7 @@ from tests.contract.catalog_ledger import LedgerSuite
 from tests.contract.catalog_lifecycle import LifecycleSuite
 from tests.contract.catalog_listing import ListingSuite
 from tests.contract.catalog_locks import LockSuite
+from tests.contract.catalog_notices import NoticeSuite
 from tests.contract.catalog_outbox import OutboxSuite
 from tests.contract.catalog_storage import StorageSuite
 from tests.contract.catalog_survey import SurveySuite
@@ -51,6 +52,7 @@ class TestSqlite(
     LifecycleSuite,
     LockSuite,
     OutboxSuite,
+    NoticeSuite,
     FirstReadSuite,
     StorageSuite,
     SurveySuite,

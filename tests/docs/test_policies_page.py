@@ -188,6 +188,8 @@ def fields(model: type[BaseModel], before: str) -> Iterator[str]:
         elif path == "parties.P.principals":
             yield path
             yield from fields(inner, "principals.")
+        elif path == "parties.P.webhooks":
+            yield from fields(inner, "parties.P.webhooks.H.")
         elif path.endswith(("store", "stores")):
             yield path
         else:

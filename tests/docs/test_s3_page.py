@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from gateway.exchange.collector import COMPLETED_NS
 from gateway.exchange.drafts import TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX
 from gateway.exchange.listing import PAGE_KEYS_MAX
 from gateway.exchange.terms import STATUS_OF
+from gateway.herald.letters import Webhook, headers
 from gateway.locks import DAY_NS
 from gateway.model import (
     KEY_BYTES_MAX,
@@ -25,16 +27,19 @@ from gateway.model import (
     PART_BYTES_MAX,
     PART_BYTES_MIN,
     TAGS_MAX,
+    ObjectRef,
 )
+from gateway.notifications import Notice
 from gateway.s3.address import Resource
 from gateway.s3.desk import Limits
 from gateway.s3.errors import CODES
 from gateway.s3.heads import _OURS
 from gateway.s3.lifecycle import BYTES_MAX as LIFECYCLE_BYTES_MAX
+from gateway.s3.notifications import BYTES_MAX as NOTIFICATION_BYTES_MAX
 from gateway.s3.presign import PRESIGNED_S_MAX, SKEW_S_MAX
 from gateway.s3.routes import OPERATIONS, Operation
 from gateway.s3.xml.parse import DELETE_ITEMS_MAX
-from gateway.s3.xml.shapes import LIFECYCLE_RULES_MAX
+from gateway.s3.xml.shapes import LIFECYCLE_RULES_MAX, NOTIFICATIONS_MAX
 from tests.docs.pages import blocks, page, tables, ticked
 from tests.harness import REGION, Gateway, key_of
 
@@ -96,6 +101,8 @@ def test_the_limits_are_the_codes() -> None:
         "keys of a DeleteObjects": str(DELETE_ITEMS_MAX),
         "lifecycle rules of a bucket": f"{LIFECYCLE_RULES_MAX}, "
         f"in {LIFECYCLE_BYTES_MAX // 1024} KiB of XML",
+        "notification configurations of a party and bucket": f"{NOTIFICATIONS_MAX}, "
+        f"in {NOTIFICATION_BYTES_MAX // 1024} KiB of XML",
         "a CompleteMultipartUpload sent again": f"answers 200 for {COMPLETED_NS // DAY_NS} days",
         "request line, one header": f"{limits.head_bytes_max // 1024} KiB (`limits.header`)",
         "XML body": f"{limits.document_bytes_max // MIB} MiB (`limits.xml`), "
@@ -160,7 +167,7 @@ def filled(text: str, gateway: Gateway) -> str:
 
 
 def test_the_boto3_example_runs(gateway: Gateway) -> None:
-    (example,) = [b for b in blocks(PAGE) if b.language == "python"]
+    example, _ = [b for b in blocks(PAGE) if b.language == "python"]
     client = gateway.client("acme/erp")
     text = example.text.replace('"ACCESS"', repr(key_of("acme/erp")[0]))
     text = text.replace('"SECRET"', repr(key_of("acme/erp")[1]))
@@ -171,6 +178,19 @@ def test_the_boto3_example_runs(gateway: Gateway) -> None:
     with urllib.request.urlopen(names["link"], timeout=TOOL_SECONDS) as answer:
         assert answer.read() == b"7,100.00\n"
     assert client.head_object(Bucket="orders", Key="invoices/7.csv")["VersionId"]
+
+
+def test_the_receivers_example_tells_what_is_genuine() -> None:
+    _, example = [b for b in blocks(PAGE) if b.language == "python"]
+    names: dict[str, Any] = {}
+    exec(example.text, names)
+    notice = Notice(1, "a1", "acme", "feed", ObjectRef("orders", "k"), "s3:TestEvent", "")
+    webhook, body, now = Webhook("https://h/", b"k" * 16), b"{}", int(time.time())
+    fresh = headers(webhook, notice, now, body, 0)
+    assert names["is_genuine"](b"k" * 16, fresh, body)
+    assert not names["is_genuine"](b"l" * 16, fresh, body)
+    assert not names["is_genuine"](b"k" * 16, fresh, b"{ }")
+    assert not names["is_genuine"](b"k" * 16, headers(webhook, notice, now - 301, body, 0), body)
 
 
 @pytest.mark.parametrize("tool", ["aws", "rclone", "s3cmd"])

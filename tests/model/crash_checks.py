@@ -47,7 +47,7 @@ class Findings:
 
     @classmethod
     async def of(cls, dock: Dock, acks: Acks, extra: Mapping[str, Kept]) -> list[str]:
-        found = cls(dock, acks, _kept(acks, extra))
+        found = cls(dock, acks, kept_versions(acks, extra))
         for key in KEYS:
             found.stories |= {s.version.id: s for s in await dock.catalog.story(ref(key))}
         found.unwritten = frozenset(found._undone())
@@ -164,7 +164,7 @@ class Findings:
 
 async def unsettled(dock: Dock, acks: Acks, extra: Mapping[str, Kept]) -> list[str]:
     """Once all is drained and collected: the copies are right, no bytes lie about, no row waits."""
-    kept = _kept(acks, extra)
+    kept = kept_versions(acks, extra)
     rows = [
         (row, kept[story.version.id].content)
         for key in KEYS
@@ -205,7 +205,7 @@ async def extras(dock: Dock, acks: Acks, crashed: Step | None) -> dict[str, Kept
     return {ident: Kept(crashed.name, *crashed.writes) for ident in left[:1]}
 
 
-def _kept(acks: Acks, extra: Mapping[str, Kept]) -> dict[str, Kept]:
+def kept_versions(acks: Acks, extra: Mapping[str, Kept]) -> dict[str, Kept]:
     kept: dict[str, Kept] = {}
     for step in STORY:
         kept |= {ident: each for ident, each in extra.items() if each.step == step.name}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +24,9 @@ from gateway.exchange.applying import put_in_force
 from gateway.exchange.collector import Collector
 from gateway.exchange.listing import Span
 from gateway.exchange.reading import from_extents
+from gateway.herald.herald import Herald
+from gateway.herald.lane import Means as HeraldMeans
+from gateway.herald.letters import Webhook
 from gateway.model import Bucket, Chunks, Event, Share, Version
 from gateway.sealer import Sealer
 from gateway.stores import Store
@@ -41,7 +45,11 @@ parties:
     store: {type: file, path: acme}
     create_buckets: [acme-aging]
     principals: [{name: erp}]
-  globex: {store: {type: file, path: globex}, principals: [{name: erp}]}
+    webhooks: {feed: {url: "http://acme/", secret: "env:FEED"}}
+  globex:
+    store: {type: file, path: globex}
+    principals: [{name: erp}]
+    webhooks: {feed: {url: "http://globex/", secret: "env:FEED"}}
   initech: {principals: [{name: erp}]}
 buckets:
   orders:
@@ -94,6 +102,24 @@ class Inline(Executor):
         return future
 
 
+class Diary:
+    """A receiver that outlives the process: one line in a file for each message that it took."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        with self._file.open("a") as lines:
+            lines.write(json.dumps([url, body.decode()]) + "\n")
+
+    def read(self) -> list[tuple[str, Any]]:
+        """(party, record) in the order in which they came."""
+        if not self._file.exists():
+            return []
+        lines = (json.loads(line) for line in self._file.read_text().splitlines())
+        return [(url[len("http://") : -1], json.loads(body)["Records"][0]) for url, body in lines]
+
+
 class Dock:
     """`life` counts the processes that opened this folder: ids and time go on where the last one
     can't have been."""
@@ -108,6 +134,7 @@ class Dock:
         self.stores: dict[tuple[str, str], Store] = {
             (party, "home"): FileStore(str(folder / party), pool) for party in ("acme", "globex")
         }
+        self.diary = Diary(folder / "diary")
         self.mesh = mesh_of(dict(files))
         self.sealer = Sealer(catalog, SIGNER, self.clock)
         means = Means(
@@ -159,6 +186,18 @@ class Dock:
             revision=lambda: self.mesh.revision,
         )
         await courier.drain()
+
+    async def tell(self) -> None:
+        """A herald of its own works until nothing is due any more."""
+        means = HeraldMeans(
+            mesh=lambda: self.mesh,
+            webhook_of=lambda lane: Webhook(f"http://{lane.party}/", b"k" * 16),
+            sender=self.diary,
+            region="us-east-1",
+            clock=self.clock,
+            draw=lambda: 0.5,
+        )
+        await Herald(self.catalog, means).drain()
 
     async def seal(self) -> str:
         """Everything into the log; returns the signed checkpoint."""

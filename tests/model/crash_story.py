@@ -11,6 +11,7 @@ from gateway.errors import BucketAlreadyYours, NoSuchUpload, PreconditionFailed
 from gateway.exchange.terms import Completion, CopySource, Draft, PartClaim
 from gateway.lifecycle import SETTING, Rule, text_of
 from gateway.model import Event, ObjectRef, Versioning
+from gateway.notifications import EVENTS, Watch
 from tests.model.crash_dock import DAY, LATER, Dock
 from tests.model.world import Bytes, caller, ref
 
@@ -144,6 +145,19 @@ async def _deliver(dock: Dock, _: Acks) -> str:
     return "delivered"
 
 
+async def _tell(dock: Dock, _: Acks) -> str:
+    await dock.tell()
+    return "told"
+
+
+async def _watch(dock: Dock, _: Acks) -> str:
+    every = tuple(sorted(EVENTS))
+    for party in ("acme", "globex"):
+        watches = (Watch("w", "queue", "feed", every),)
+        await dock.exchange.notifying.watch(caller(party), "orders", watches, test=False)
+    return "watching"
+
+
 async def _read(dock: Dock, _: Acks) -> str:
     content = await dock.read("initech", "in/big")
     dock.sealer.observe(Event("tick", dock.now))
@@ -180,6 +194,7 @@ async def _age(dock: Dock, _: Acks) -> str:
 
 
 STORY = (
+    Step("watch", _watch),
     put("one", "acme", "in/a", b"one"),
     put("two", "acme", "in/a", b"two, before one was sent"),
     put("big", "acme", "in/big", BIG),
@@ -191,6 +206,7 @@ STORY = (
     refused_put("refused", "in/a"),
     tag("tag", "in/big", "final"),
     Step("seal", _seal),
+    Step("tell", _tell),
     begin("upload", "in/multi"),
     part("part 1", "upload", "in/multi", 1, b"replaced by the next"),
     part("part 1 again", "upload", "in/multi", 1, PART),
@@ -211,6 +227,7 @@ STORY = (
     Step("read", _read),
     Step("seal again", _seal),
     Step("deliver the rest", _deliver),
+    Step("tell the rest", _tell),
     Step("age", _age),
     Step("collect", _collect),
     Step("last seal", _seal),

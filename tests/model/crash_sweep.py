@@ -3,7 +3,7 @@
 Forks from a parent that has imported everything, but has neither a thread nor an SQLite
 connection: a point costs milliseconds, where a new process would take most of a second. Prints
 one line of JSON: the sites that were hit, and what became of each point. With the name of a bug
-it plants that bug first, and then dies at the catalog's sites alone: the sweep must find it.
+it plants that bug first, and then dies at the sites alone where it shows: the sweep must find it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gateway.catalog import Change, Retag, Write
+from gateway.catalog import Change, NoticeClaim, NoticeOutcome, Retag, Write
 from gateway.catalog.sqlite import SqliteCatalog
 from gateway.faults import arm
-from gateway.model import Version
+from gateway.herald.lane import LaneWorker
+from gateway.model import Bucket, Version
 from tests.model.crash_checks import Findings, extras, unsettled
 from tests.model.crash_dock import Dock
 from tests.model.crash_story import STORY, tell
+from tests.model.crash_told import untold
 
 KILLED = 137
 HITS_MAX = 9
@@ -136,11 +138,14 @@ async def inherit(folder: Path, acks: dict[str, str], say: Say) -> None:
         say("reopened", text)
     await tell(dock, acks, lambda *_: None)
     await dock.deliver()
+    await dock.tell()
     await dock.collect()
     await dock.seal()
     for text in await Findings.of(dock, acks, extra):
         say("at the end", text)
     for text in await unsettled(dock, acks, extra):
+        say("at the end", text)
+    for text in await untold(dock, acks, extra):
         say("at the end", text)
     await dock.close()
 
@@ -160,10 +165,10 @@ def lane(work: Iterable[tuple[str, int]]) -> tuple[int, int]:
 
 
 def sweep(bug: str = "") -> dict[str, Any]:
-    if bug:
-        BUGS[bug]()
+    plant, sites = BUGS.get(bug, (lambda: None, ""))
+    plant()
     hits = survey()
-    chosen = [p for p in points(hits) if p[0].startswith("catalog." if bug else "")]
+    chosen = [p for p in points(hits) if p[0].startswith(sites)]
     lanes = [lane(chosen[at::LANES]) for at in range(LANES)]
     results = []
     for pid, reading in lanes:
@@ -212,7 +217,24 @@ def _plant(commit: Callable[[SqliteCatalog, Change], Coroutine[Any, Any, Version
     SqliteCatalog.commit = commit  # type: ignore[method-assign, assignment]
 
 
-BUGS = MappingProxyType({"promise later": _promise_later, "answer first": _answer_first})
+def _settle_first() -> None:
+    """A notice is crossed off before it is sent."""
+    send = LaneWorker._send
+
+    async def hasty(self: LaneWorker, claim: NoticeClaim, bucket: Bucket) -> None:
+        await self._notices.settle_notices([NoticeOutcome(claim.notice)])
+        await send(self, claim, bucket)
+
+    LaneWorker._send = hasty  # type: ignore[method-assign]
+
+
+BUGS = MappingProxyType(
+    {
+        "promise later": (_promise_later, "catalog."),
+        "answer first": (_answer_first, "catalog."),
+        "settle first": (_settle_first, "herald."),
+    }
+)
 
 
 if __name__ == "__main__":

@@ -93,12 +93,17 @@ def test_whatever_the_point_nothing_is_lost_doubled_or_half_there(sweep: Any) ->
 
 @pytest.mark.timeout(SWEEP_SECONDS_MAX)
 @pytest.mark.parametrize(
-    ("bug", "sign"), [("promise later", "promised {"), ("answer first", "acknowledged and lost")]
+    ("bug", "shows", "sign"),
+    [
+        ("promise later", "reopened", "promised {"),
+        ("answer first", "reopened", "acknowledged and lost"),
+        ("settle first", "at the end", "never told"),
+    ],
 )
-def test_the_sweep_finds_a_planted_bug(bug: str, sign: str) -> None:
+def test_the_sweep_finds_a_planted_bug(bug: str, shows: str, sign: str) -> None:
     assert bug in BUGS
     found = [each for point in swept(bug)["points"] for each in point["found"]]
-    assert any(when == "reopened" and text.startswith(sign) for when, text in found), found
+    assert any(when == shows and text.startswith(sign) for when, text in found), found
 
 
 # --- kill -9 of the whole program --------------------------------------------------------------

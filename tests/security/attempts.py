@@ -76,6 +76,8 @@ EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "uploads":      _row(NO_BUCKET, EMPTY,      EMPTY,      DENIED,  SERVED,   EMPTY),
     "own":          _row(NO_BUCKET, DENIED,     DENIED,     DENIED,  DENIED,   DENIED),
     "owners":       _row(NO_BUCKET, DENIED,     NO_BUCKET,  SERVED,  SERVED,   DENIED),
+    "told":         _row(NO_BUCKET, SERVED,     SERVED,     SERVED,  SERVED,   DENIED),
+    "watch":        _row(NO_BUCKET, SERVED,     SERVED,     DENIED,  SERVED,   DENIED),
     "lounge":       _row(NO_BUCKET, DENIED,     NO_BUCKET,  DENIED,  SKIPPED,  DENIED),
     "create":       _row(DENIED,    DENIED,     DENIED,     DENIED,  SKIPPED,  DENIED),
     "taken":        _row(DENIED,    DENIED,     DENIED,     SERVED,  SERVED,   SERVED),
@@ -119,6 +121,7 @@ _LIFECYCLE = (
     "<LifecycleConfiguration><Rule><ID>r</ID><Filter/><Status>Enabled</Status><Expiration>"
     "<Days>36500</Days></Expiration></Rule></LifecycleConfiguration>"
 )
+_UNWATCHED = "<NotificationConfiguration/>"
 _LOCKING = (
     "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>"
     "</ObjectLockConfiguration>"
@@ -174,6 +177,9 @@ ATTEMPTS: tuple[Attempt, ...] = (
     Attempt("DeleteBucketLifecycle", "lounge", "DELETE", "/acme-lounge?lifecycle"),
     Attempt("PreflightBucket", "open", "OPTIONS", "/acme-vault?uploads", _ORIGIN),
     Attempt("PreflightObject", "open", "OPTIONS", "/acme-vault/held?versionId=x", _ORIGIN),
+    Attempt("GetBucketNotificationConfiguration", "told", "GET", "/orders?notification"),
+    Attempt("PutBucketNotificationConfiguration", "watch", "PUT", "/orders?notification",
+            body=_UNWATCHED),
     Attempt("GetBucketPolicyStatus", "bucket", "GET", "/orders?policyStatus"),
     Attempt("GetBucketAcl", "bucket", "GET", "/orders?acl"),
     Attempt("GetBucketAcl", "vault", "GET", "/acme-vault?acl"),

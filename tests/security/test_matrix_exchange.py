@@ -34,7 +34,17 @@ INNER = frozenset({"objects.publish", "objects.visible", "objects.found", "objec
 """What the parts give to each other once the asking is done; no door may call these."""
 
 PARTS = frozenset(
-    {"objects", "removals", "tagging", "locking", "uploads", "listing", "buckets", "history"}
+    [
+        "objects",
+        "removals",
+        "tagging",
+        "locking",
+        "uploads",
+        "listing",
+        "buckets",
+        "notifying",
+        "history",
+    ]
 )
 
 
@@ -113,6 +123,9 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("buckets.one", "vault", lambda e, c, p: e.buckets.one(c, VAULT)),
     ("buckets.cors", "open", lambda e, c, p: e.buckets.cors(VAULT)),
     ("buckets.owned", "owners", lambda e, c, p: e.buckets.owned(c, LOUNGE)),
+    ("notifying.watches", "told", lambda e, c, p: e.notifying.watches(c, "orders")),
+    ("notifying.watch", "watch",
+     lambda e, c, p: e.notifying.watch(c, "orders", (), test=False)),
     ("buckets.create", "create", lambda e, c, p: e.buckets.create(c, "acme-fresh")),
     ("buckets.delete", "own", lambda e, c, p: e.buckets.delete(c, "orders")),
     ("buckets.set_versioning", "own",

@@ -54,6 +54,9 @@ CORS_NAMES_MAX = 100
 GRANTS_MAX = 100
 LIFECYCLE_RULES_MAX = 1000
 TRANSITIONS_MAX = 10
+NOTIFICATIONS_MAX = 100
+NOTIFICATION_EVENTS_MAX = 100
+FILTER_RULES_MAX = 10
 
 _OWNER: Inside = MappingProxyType({"ID": _maybe(ANY), "DisplayName": _maybe(ANY)})
 _GRANTEE: Inside = MappingProxyType({**_OWNER, "URI": _maybe(ANY), "EmailAddress": _maybe(ANY)})
@@ -103,10 +106,40 @@ _LIFECYCLE_RULE: Inside = MappingProxyType(
     }
 )
 
+_NOTIFICATION: Inside = MappingProxyType(
+    {
+        "Event": Child(1, NOTIFICATION_EVENTS_MAX, ANY),
+        "Filter": _maybe(
+            {
+                "S3Key": _maybe(
+                    {
+                        "FilterRule": Child(
+                            0, FILTER_RULES_MAX, {"Name": _one(ANY), "Value": _one(ANY)}
+                        )
+                    }
+                )
+            }
+        ),
+    }
+)
+
+
+def _notifications(element: str) -> Child:
+    """Configurations that send to what `element` names."""
+    inside = {"Id": _maybe(ANY), element: _one(ANY), **_NOTIFICATION}
+    return Child(0, NOTIFICATIONS_MAX, inside)
+
+
 SHAPES: Mapping[str, Inside] = MappingProxyType(
     {
         "Tagging": {"TagSet": _one({"Tag": Child(0, TAGS_MAX, _TAG)})},
         "LifecycleConfiguration": {"Rule": Child(1, LIFECYCLE_RULES_MAX, _LIFECYCLE_RULE)},
+        "NotificationConfiguration": {
+            "TopicConfiguration": _notifications("Topic"),
+            "QueueConfiguration": _notifications("Queue"),
+            "CloudFunctionConfiguration": _notifications("CloudFunction"),
+            "EventBridgeConfiguration": _maybe({}),
+        },
         "CORSConfiguration": {
             "CORSRule": Child(
                 1,

@@ -291,6 +291,34 @@ TOPOLOGY_MISTAKES = [
         "2:53",
         "two stores `home`",
     ),
+    *(
+        (topology(f"  a: {{webhooks: {{h: {{url: '{url}', secret: 'env:S'}}}}}}\n"), "2:27", said)
+        for said in ("this is no URL of a webhook",)
+        for url in (
+            "hooks.example.com",
+            "ftp://hooks.example.com/",
+            "https://user@hooks.example.com/",
+            "https://hooks.example.com/#top",
+            "https://hooks.example.com/a b",
+            "https://hooks.example.com?x",
+            "https://hooks.example.com:70000/",
+            "https://[::12345]/",
+            "https:///in",
+            f"https://hooks.example.com/{'x' * 2048}",
+        )
+    ),
+    (topology("  a: {webhooks: {h: {url: 'https://h/'}}}\n"), "2:21", "`secret` is missing"),
+    (
+        topology("  a: {webhooks: {h: {url: 'https://h/', secret: hunter2}}}\n"),
+        "2:49",
+        "a secret is never written here",
+    ),
+    (
+        topology("  a: {webhooks: {h: {url: 'https://h/', secret: 'env:S', rul: x}}}\n"),
+        "2:58",
+        "unknown field `rul`",
+    ),
+    (topology("  a: {webhooks: {'h:1': {url: 'https://h/'}}}\n"), "2:18", "no usable name"),
     (topology("  a: {}\n", "  ab: {members: {a: {}}}\n"), "4:3", "3 to 63"),
     (topology("  a: {}\n", "  1.2.3.4: {members: {a: {}}}\n"), "4:3", "no IP address"),
     (topology("  a: {}\n", "  xn--a: {members: {a: {}}}\n"), "4:3", "S3 keeps this"),
@@ -323,6 +351,24 @@ def test_a_secret_that_was_pasted_is_not_repeated() -> None:
     loaded = load({"topology.yaml": text}, base="/srv/policies")
     assert loaded.problems
     assert "hunter2" not in str(loaded.problems)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.example.com",
+        "http://localhost:8080/in?token=a%20b&x=(1)",
+        "https://[2001:db8::1]:8443/x",
+        "https://10.1.2.3/~party/in",
+    ],
+)
+def test_a_webhook_of_the_topology(url: str) -> None:
+    text = topology(f"  a: {{webhooks: {{feed: {{url: '{url}', secret: 'env:FEED'}}}}}}\n")
+    mesh = load({"topology.yaml": text}, base="/srv/policies").mesh
+    assert mesh is not None
+    spec = mesh.parties["a"].webhooks["feed"]
+    assert (spec.party, spec.name, spec.url, spec.secret) == ("a", "feed", url, "env:FEED")
+    assert [(s.reference, s.line) for s in mesh.secrets] == [("env:FEED", 2)]
 
 
 def test_stores_side_by_side_do_not_overlap() -> None:

@@ -56,6 +56,8 @@ BUILT = {
     "GetBucketCors",
     "PutBucketCors",
     "DeleteBucketCors",
+    "GetBucketNotificationConfiguration",
+    "PutBucketNotificationConfiguration",
     "GetBucketPolicyStatus",
     "GetPublicAccessBlock",
     "PutPublicAccessBlock",
