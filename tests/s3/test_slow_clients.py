@@ -14,9 +14,9 @@ import pytest
 
 from gateway.s3.desk import Limits
 from gateway.s3.forms import FORM_BYTES_MAX
+from tests.certificates import certificate
 from tests.harness import Gateway
 from tests.s3.raw import TIMEOUT_S, UNSIGNED, Signed, Socket, ask, posted, sign
-from tests.s3.test_clients import certificate
 
 MIB = 1024**2
 READERS = 60
