@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from gateway.catalog.desk import Reader
 from gateway.catalog.rows import MODES, VERSION, Row, facts_of
 from gateway.catalog.values import Entry, Page, Query, Sees
-from gateway.errors import InvalidArgument
 
 STEP_COST_MAX = 2000
 """Rows (a question to policy counts as ASK_COST of them) between two turns of the event loop."""
@@ -67,12 +66,19 @@ VERSIONS_THEN = _GRANTED.format(
 )
 
 FACTS = f"SELECT {VERSION} FROM versions v WHERE v.id = ?"
-NUMBER = "SELECT number FROM versions WHERE id = ? AND bucket = ? AND key = ?"
+EVER_HELD = """
+  (EXISTS (SELECT 1 FROM grants g
+           WHERE g.party = ?1 AND g.bucket = ?2 AND g.key = ?3 AND g.age = -v.number)
+   OR EXISTS (SELECT 1 FROM closed_grants c WHERE c.number = v.number AND c.party = ?1))"""
+NUMBER = f"""
+SELECT v.number FROM versions v
+WHERE v.id = ?4 AND v.bucket = ?2 AND v.key = ?3 AND {EVER_HELD}"""
 NULL_SHOWN = """
 SELECT -age FROM grants WHERE party = ? AND bucket = ? AND key = ? AND is_null = 1 AND shown = 1
 AND replaced = 0 ORDER BY age LIMIT 1"""
-NULL_KNOWN = """
-SELECT max(number) FROM versions WHERE bucket = ? AND key = ? AND is_null = 1"""
+NULL_KNOWN = f"""
+SELECT max(v.number) FROM versions v
+WHERE v.bucket = ?2 AND v.key = ?3 AND v.is_null = 1 AND {EVER_HELD}"""
 
 
 async def page(reader: Reader, query: Query, sees: Sees) -> Page:
@@ -114,17 +120,17 @@ def ranges(prefix: str, within: Sequence[str]) -> list[tuple[bytes, bytes]]:
     return [(start, prefix_end(start)) for start in low]
 
 
-def _inside_key(reader: Reader, query: Query) -> Spot:
-    """Just below the version that the last page ended with; it may be gone meanwhile."""
-    ref = (query.bucket, query.after)
+def _inside_key(reader: Reader, query: Query) -> Spot | None:
+    """Just below the version that the last page ended with; it may be gone meanwhile. One that the
+    party never held is like one that never was: the listing goes on behind the key."""
+    place = (query.party, query.bucket, query.after)
     if query.after_version == "null":
-        row = reader.one(NULL_SHOWN, (query.party, *ref)) or reader.one(NULL_KNOWN, ref)
+        row = reader.one(NULL_SHOWN, place)
+        row = row or reader.one(NULL_KNOWN, place)
     else:
-        row = reader.one(NUMBER, (query.after_version, *ref))
+        row = reader.one(NUMBER, (*place, query.after_version))
     if row is None or row[0] is None:
-        raise InvalidArgument(
-            "Invalid version id specified", name="version-id-marker", value=query.after_version
-        )
+        return None
     return query.after.encode(), 1 - row[0]
 
 

@@ -36,6 +36,8 @@ WHERE bucket = ? AND party = ? AND version = ''
   AND (key, begun, id) > (CAST(? AS TEXT), ?, ?) AND key < CAST(? AS TEXT)
 ORDER BY key, begun, id"""
 
+BEGUN = "SELECT begun FROM uploads WHERE id = ? AND party = ?"
+
 Spot = tuple[bytes, int, str]
 """Where a scan goes on: after this key (bytes), moment and id."""
 
@@ -79,7 +81,7 @@ class SqliteUploads(Desk):
     ) -> tuple[Sequence[Upload], Sequence[str], bool]:
         uploads: list[Upload] = []
         prefixes: list[str] = []
-        spot: Spot | None = self._start(prefix, delimiter, after, after_upload)
+        spot: Spot | None = self._start(party, prefix, delimiter, after, after_upload)
         end = prefix_end(prefix.encode())
         while spot is not None:
             with closing(self.reader.rows(OPEN, (bucket, party, *spot, end))) as rows:
@@ -98,10 +100,13 @@ class SqliteUploads(Desk):
                     uploads.append(upload_of(row))
         return uploads, prefixes, False
 
-    def _start(self, prefix: str, delimiter: str, after: str, after_upload: str) -> Spot:
+    def _start(
+        self, party: str, prefix: str, delimiter: str, after: str, after_upload: str
+    ) -> Spot:
+        """Another party's upload is no place to go on from: when it began is not told."""
         low = start_after(after, prefix, delimiter)
         if after_upload and after.startswith(prefix):
-            begun = self.reader.one("SELECT begun FROM uploads WHERE id = ?", (after_upload,))
+            begun = self.reader.one(BEGUN, (after_upload, party))
             if begun:
                 return after.encode(), begun[0], after_upload
         return max(low, prefix.encode()), FIRST, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gateway.exchange import Entry, Page, Span
@@ -27,6 +28,8 @@ from gateway.s3.xml import build
 
 PAGE_MAX = 1000
 """Entries of one page (AWS: ListObjectsV2)."""
+
+_VERSION_ID = re.compile(r"[0-9a-f]{32}|null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,13 @@ async def list_object_versions(desk: Desk, request: Request) -> Answer:
     if version_marker and not key_marker:
         message = "A version-id marker cannot be specified without a key marker."
         raise S3Error("InvalidArgument", message, ArgumentName="version-id-marker")
+    if version_marker and _VERSION_ID.fullmatch(version_marker) is None:
+        raise S3Error(
+            "InvalidArgument",
+            "Invalid version id specified",
+            ArgumentName="version-id-marker",
+            ArgumentValue=version_marker,
+        )
     if asked.limit:
         span = asked.span(request, key_marker, version_marker)
         bucket, page = await desk.exchange.listing.versions(request.caller, request.bucket, span)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.catalog import Entry, Query
-from gateway.errors import InvalidArgument
 from gateway.model import Facts
 from tests.contract.catalog_kit import BUCKET, R2, SECOND, Bench, Tell, drained
 
@@ -363,11 +361,28 @@ class ListingSuite:
 
         tell(story)
 
-    def test_an_unknown_version_as_a_start_is_refused(self, tell: Tell) -> None:
+    def test_an_unknown_version_as_a_start_is_the_end_of_its_key(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             await bench.put("k")
-            with pytest.raises(InvalidArgument):
-                await bench.versions("acme", after="k", after_version="v999")
+            later = await bench.put("l")
+            for unknown in ("v999", "null"):
+                page = await bench.versions("acme", after="k", after_version=unknown)
+                assert [e.version for e in page.entries] == [later.id]
+
+        tell(story)
+
+    def test_a_version_that_one_never_held_as_a_start_is_like_an_unknown_one(
+        self, tell: Tell
+    ) -> None:
+        async def story(bench: Bench) -> None:
+            old = await bench.put("k", to=("globex",))
+            for null in (False, True):
+                hidden = await bench.put("k", null=null)
+                for name in (hidden.id, "null", "v999"):
+                    page = await bench.versions("globex", after="k", after_version=name)
+                    assert not page.entries
+                page = await bench.versions("acme", after="k", after_version=hidden.id)
+                assert old.id in [e.version for e in page.entries]
 
         tell(story)
 
