@@ -161,7 +161,8 @@ class Query:
 
     `after` is a key, or a common prefix (then all keys under it are skipped where it ends with
     the delimiter and starts with the prefix), exclusive; `after_version` continues inside a key
-    (version listings), behind it where the party never held that version. `within` are the literal prefixes that the principal is narrowed to.
+    (version listings), or behind it where the party never held that version. `within` are the
+    literal prefixes that the principal is narrowed to.
     `revision` is the policy in force: rows decided under another one are asked about, one by one.
     """
 
