@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.harness import Gateway, fresh
+
+DOMAIN = "s3.example.com"
+
+
+@pytest.fixture
+def resolving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name below our domain is this machine's, as a wildcard in the DNS would have it."""
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, *more: Any, **how: Any) -> Any:
+        ours = isinstance(host, str) and host.endswith(DOMAIN)
+        return real("127.0.0.1" if ours else host, *more, **how)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
 @pytest.fixture(scope="session")

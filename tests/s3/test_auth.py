@@ -288,25 +288,3 @@ def test_forwarded_address_counts_from_a_trusted_proxy_alone(tmp_path: Any) -> N
         with Socket(gateway) as connection:
             connection.ask(f"GET / HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n".encode())
         assert gateway.strangers == ["9.9.9.9"]
-
-
-def test_virtual_hosted_style(tmp_path: Any) -> None:
-    with Gateway(tmp_path, domain="s3.example.com") as gateway:
-        gateway.client().put_object(Bucket="orders", Key="a/b", Body=b"hello")
-        key, secret = key_of("acme/erp")
-        client = boto3.client(
-            "s3",
-            endpoint_url=f"http://s3.example.com:{gateway.port}",
-            region_name="us-east-1",
-            aws_access_key_id=key,
-            aws_secret_access_key=secret,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}),
-        )
-        url = client.generate_presigned_url("get_object", {"Bucket": "orders", "Key": "a/b"})
-        client.close()
-        host = urlsplit(url).netloc
-        assert host.startswith("orders.s3.example.com")
-        target = url.partition(host)[2]
-        head = f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
-        with Socket(gateway) as connection:
-            assert connection.ask(head).body == b"hello"

@@ -8,13 +8,12 @@ the gateway below a path; `distrusted` tells what it was, and is not believed.
 from __future__ import annotations
 
 import base64
-import socket
 import ssl
 import urllib.request
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +27,7 @@ from botocore.exceptions import ClientError
 from tests.certificates import certificate
 from tests.counterparts.servers import Absent, free_port, nginx
 from tests.harness import REGION, Gateway, key_of
+from tests.s3.conftest import DOMAIN
 from tests.s3.raw import (
     SIGNED_CHUNKS,
     SIGNED_CHUNKS_TRAILER,
@@ -40,7 +40,6 @@ from tests.s3.raw import (
     sign,
 )
 
-DOMAIN = "s3.example.com"
 KEY = "a b+c/é//x;=1&?%2F.txt"
 MIB = 1024**2
 PIECES = (b"a" * 10_000, b"hello")
@@ -92,6 +91,7 @@ class Behind:
     gateway: Gateway
     url: str
     trust: str
+    clients: dict[str, Any] = field(default_factory=dict)
 
     @property
     def at(self) -> At:
@@ -104,6 +104,12 @@ class Behind:
         return urlsplit(self.url).path
 
     def client(self, endpoint: str = "", **settings: Any) -> Any:
+        known = f"{endpoint} {settings}"
+        if known not in self.clients:
+            self.clients[known] = self._client(endpoint, settings)
+        return self.clients[known]
+
+    def _client(self, endpoint: str, settings: Mapping[str, Any]) -> Any:
         key, secret = key_of("acme/erp")
         style = {"s3": {"addressing_style": "path"}, "retries": {"total_max_attempts": 1}}
         return boto3.session.Session().client(
@@ -115,6 +121,10 @@ class Behind:
             verify=self.trust or None,
             config=Config(**{**style, **settings}),
         )
+
+    def close(self) -> None:
+        for client in self.clients.values():
+            client.close()
 
     def fetch(self, url: str) -> bytes:
         context = ssl.create_default_context(cafile=self.trust) if self.trust else None
@@ -140,6 +150,8 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[tuple[
         except Absent as error:
             pytest.skip(str(error))
         yield found
+        for each in found.values():
+            each.close()
 
 
 def behind(stack: ExitStack, folder: Path, setup: str, scheme: str, pem: Path) -> Behind:
@@ -175,18 +187,15 @@ def test_a_client_signs_in_the_header(each: Behind) -> None:
     found = client.get_object(**NAME)
     assert (found["Body"].read(), found["ETag"]) == (body, etag)
     assert KEY in [o["Key"] for o in client.list_objects_v2(Bucket="orders")["Contents"]]
-    client.close()
 
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 def test_a_presigned_url(each: Behind, version: str) -> None:
-    writer, client = each.client(), each.client(signature_version=version)
-    writer.put_object(**NAME, Body=b"hello")
-    writer.close()
+    each.client().put_object(**NAME, Body=b"hello")
+    client = each.client(signature_version=version)
     url = client.generate_presigned_url("get_object", NAME)
     assert ("AWSAccessKeyId" in url) is (version == "s3")
     assert each.fetch(url) == b"hello"
-    client.close()
 
 
 @pytest.mark.parametrize("mode", [SIGNED_CHUNKS, SIGNED_CHUNKS_TRAILER, UNSIGNED_TRAILER])
@@ -224,22 +233,9 @@ def test_a_location_is_what_the_client_would_write(each: Behind) -> None:
     ):
         named = named.replace("https:", "http:")  # nobody told that TLS ended before
     assert done["Location"] == f"{named}/orders/big"
-    client.close()
 
 
 # --- the bucket in the host --------------------------------------------------------------------
-
-
-@pytest.fixture
-def resolving(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every name below our domain is this machine's, as a wildcard in the DNS would have it."""
-    real = socket.getaddrinfo
-
-    def resolve(host: Any, *more: Any, **how: Any) -> Any:
-        ours = isinstance(host, str) and host.endswith(DOMAIN)
-        return real("127.0.0.1" if ours else host, *more, **how)
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -260,7 +256,6 @@ def test_a_virtual_hosted_bucket(
         url = client.generate_presigned_url("get_object", NAME)
         assert urlsplit(url).netloc == f"orders.{DOMAIN}:{each.at.port}"
         assert each.fetch(url) == b"hello"
-        client.close()
 
 
 def test_a_virtual_hosted_bucket_with_an_external_url(tmp_path: Path, resolving: None) -> None:
@@ -278,7 +273,7 @@ def test_a_virtual_hosted_bucket_with_an_external_url(tmp_path: Path, resolving:
                 client = each.client(url, s3={"addressing_style": "virtual"})
                 client.put_object(**NAME, Body=b"hello")
                 assert client.get_object(**NAME)["Body"].read() == b"hello"
-                client.close()
+                each.close()
         except Absent as error:
             pytest.skip(str(error))
 
@@ -295,7 +290,6 @@ def test_what_a_stranger_forwards_counts_for_nothing(
     before = len(each.gateway.strangers)
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         client.put_object(**NAME, Body=b"x")
-    client.close()
     assert each.gateway.strangers[before:] == ["127.0.0.1"]
 
 
@@ -330,4 +324,3 @@ def test_a_large_object_in_threads(proxied: Mapping[tuple[str, str], Behind]) ->
     client.upload_file(str(file), "orders", "large", Config=config)
     assert client.head_object(Bucket="orders", Key="large", PartNumber=1)["PartsCount"] == 3
     assert client.get_object(Bucket="orders", Key="large")["Body"].read() == body
-    client.close()
