@@ -11,36 +11,35 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from gateway.catalog.noticing import (
-    Configurations,
-    NoticeClaim,
-    NoticeLane,
-    NoticeOutcome,
-    Notices,
-)
-from gateway.catalog.values import (
-    Backlog,
-    Change,
-    Claim,
-    Entry,
-    Expect,
-    FirstRead,
-    Lane,
-    Outcome,
-    Page,
-    Promise,
-    Query,
-    Record,
-    Relock,
-    Retag,
-    SealedKey,
-    Sees,
-    Story,
-    Survey,
-    Surveyed,
-    Unwrite,
-    Write,
-)
+from gateway.catalog.noticing import Configurations as Configurations
+from gateway.catalog.noticing import NoticeClaim as NoticeClaim
+from gateway.catalog.noticing import NoticeLane as NoticeLane
+from gateway.catalog.noticing import NoticeOutcome as NoticeOutcome
+from gateway.catalog.noticing import Notices as Notices
+from gateway.catalog.values import Backlog as Backlog
+from gateway.catalog.values import Change as Change
+from gateway.catalog.values import Claim as Claim
+from gateway.catalog.values import Entry as Entry
+from gateway.catalog.values import Expect as Expect
+from gateway.catalog.values import FirstRead as FirstRead
+from gateway.catalog.values import Lane as Lane
+from gateway.catalog.values import Outcome as Outcome
+from gateway.catalog.values import Page as Page
+from gateway.catalog.values import Progress as Progress
+from gateway.catalog.values import Promise as Promise
+from gateway.catalog.values import Query as Query
+from gateway.catalog.values import Record as Record
+from gateway.catalog.values import Redecided as Redecided
+from gateway.catalog.values import Relock as Relock
+from gateway.catalog.values import Retag as Retag
+from gateway.catalog.values import SealedKey as SealedKey
+from gateway.catalog.values import Sees as Sees
+from gateway.catalog.values import Step as Step
+from gateway.catalog.values import Story as Story
+from gateway.catalog.values import Survey as Survey
+from gateway.catalog.values import Surveyed as Surveyed
+from gateway.catalog.values import Unwrite as Unwrite
+from gateway.catalog.values import Write as Write
 from gateway.lifecycle import Standing
 from gateway.model import (
     Bucket,
@@ -57,43 +56,6 @@ from gateway.model import (
     Version,
     Versioning,
 )
-
-__all__ = [
-    "AuditLog",
-    "Backlog",
-    "Catalog",
-    "Change",
-    "Claim",
-    "Configurations",
-    "Entry",
-    "Expect",
-    "Extents",
-    "FirstRead",
-    "Lane",
-    "Ledger",
-    "NoticeClaim",
-    "NoticeLane",
-    "NoticeOutcome",
-    "Notices",
-    "Outbox",
-    "Outcome",
-    "Page",
-    "Promise",
-    "Query",
-    "Record",
-    "Relock",
-    "Retag",
-    "SealedKey",
-    "Sees",
-    "Settings",
-    "Story",
-    "Survey",
-    "Surveyed",
-    "Surveys",
-    "Unwrite",
-    "Uploads",
-    "Write",
-]
 
 
 class Ledger(Protocol):
@@ -249,6 +211,20 @@ class Surveys(Protocol):
         ...
 
 
+class Convergence(Protocol):
+    """What makes the versions that are there already follow the policy in force."""
+
+    async def progress(self) -> Progress | None:
+        """How far it is with the policy in force; None before the first policy."""
+        ...
+
+    async def redecide(self, step: Step) -> None:
+        """ONE transaction: every change with its record, and how far it has come. PolicyMoved, and
+        no change, if the step's revision is not in force any more, or another gateway has taken
+        the same step."""
+        ...
+
+
 class Outbox(Protocol):
     """What the courier needs."""
 
@@ -381,7 +357,17 @@ class Settings(Protocol):
 
 
 class Catalog(
-    Ledger, Configurations, Uploads, Extents, Surveys, Outbox, Notices, AuditLog, Settings, Protocol
+    Ledger,
+    Configurations,
+    Uploads,
+    Extents,
+    Surveys,
+    Convergence,
+    Outbox,
+    Notices,
+    AuditLog,
+    Settings,
+    Protocol,
 ):
     """Everything, for the wiring and for the behaviour suite."""
 

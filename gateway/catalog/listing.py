@@ -32,7 +32,7 @@ Spot = tuple[bytes, int]
 """Where a scan starts: key (bytes) and rank within the key, inclusive."""
 
 LIVE = """
-SELECT 0, revision, key, version, size, etag, at, author, mode, is_null, 0, 1, algorithm,
+SELECT -number, revision, key, version, size, etag, at, author, mode, is_null, 0, 1, algorithm,
        checksum_type
 FROM views
 WHERE party = ? AND bucket = ? AND key >= CAST(? AS TEXT) AND key < CAST(? AS TEXT)
@@ -185,7 +185,7 @@ class Walk:
                 past, skips = key, 0
                 if self.single and row[10]:
                     continue
-                if row[1] != self.query.revision:
+                if row[1] != self.query.revision and not self._settled(row):
                     cost += ASK_COST
                     if not self._visible(row):
                         continue
@@ -207,6 +207,11 @@ class Walk:
         bounds = (key, rank, high) if self.ranked else (key, high)
         as_of = () if query.as_of is None else (query.as_of,)
         return self.reader.rows(self.sql, (query.party, query.bucket, *bounds, *as_of))
+
+    def _settled(self, row: Row) -> bool:
+        first, end = self.query.settled
+        number = -int(row[0])
+        return first <= number < end
 
     def _visible(self, row: Row) -> bool:
         facts = self.reader.one(FACTS, (row[3],))

@@ -12,6 +12,7 @@ from gateway.audit.records import Salts, seal
 from gateway.catalog import opening
 from gateway.catalog.audit_log import SqliteAuditLog
 from gateway.catalog.collecting import SqliteExtents
+from gateway.catalog.converging import SqliteConvergence
 from gateway.catalog.desk import Reader
 from gateway.catalog.ledger import SqliteLedger
 from gateway.catalog.notices import SqliteNotices
@@ -43,6 +44,7 @@ class SqliteCatalog(
     SqliteUploads,
     SqliteExtents,
     SqliteSurvey,
+    SqliteConvergence,
     SqliteOutbox,
     SqliteNotices,
     SqliteAuditLog,

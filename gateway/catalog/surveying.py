@@ -17,13 +17,15 @@ from gateway.catalog.rows import (
     loads,
 )
 from gateway.catalog.values import Survey, Surveyed
-from gateway.model import EMPTY, Delivery, Grant, ObjectRef, Version
+from gateway.model import EMPTY, Delivery, Facts, Grant, ObjectRef, Version
 
 # `rest` may hold 10,000 extents: only what policy looks at leaves it.
 BELOW = """
-SELECT v.number, v.id, v.bucket, v.key, v.author, v.at, v.size, v.tags, v.tags_number, v.marker,
-       v.heads, v.unwritten + v.purged, v.rest -> 'headers', v.rest -> 'metadata'
-FROM versions v WHERE v.number < ? ORDER BY v.number DESC LIMIT ?"""
+SELECT v.number, v.unwritten + v.purged, v.id, v.author, v.marker, v.hides, v.heads, v.tags_number,
+       f.id, f.bucket, f.key, f.author, f.at, f.number, f.size, f.tags, f.tags_number,
+       f.rest -> 'headers', f.rest -> 'metadata'
+FROM versions v JOIN versions f ON f.number = CASE v.hides WHEN 0 THEN v.number ELSE v.hides END
+WHERE v.number < ? ORDER BY v.number DESC LIMIT ?"""
 GRANTED = f"SELECT g.age, {GRANT} FROM grants g WHERE g.age BETWEEN ? AND ?"
 PROMISED = f"""
 SELECT {DELIVERY} FROM {DELIVERY_FROM}
@@ -52,9 +54,9 @@ class SqliteSurvey(Desk):
         found = (
             _surveyed(row, tuple(grants.get(row[0], ())), tuple(deliveries.get(row[0], ())))
             for row in rows
-            if not row[11]
+            if not row[1]
         )
-        kept = tuple(each for each in found if each.held_by(each.facts.author))
+        kept = tuple(each for each in found if each.held_by(each.author))
         return Survey(kept, len(rows), low)
 
 
@@ -66,8 +68,16 @@ def _grouped(pairs: Iterable[tuple[int, T]]) -> Mapping[int, Sequence[T]]:
 
 
 def _surveyed(row: Row, grants: tuple[Grant, ...], deliveries: tuple[Delivery, ...]) -> Surveyed:
-    number, id_, bucket, key, author, at, size, tags, tags_number, marker, heads = row[:11]
-    headers, metadata = ((loads(text) if text else EMPTY) for text in row[12:])
+    number, _, id_, author, marker, hides, heads, tags_number = row[:8]
+    return Surveyed(
+        *(number, id_, author, _facts(row[8:]), marker == 1, hides, heads > 0, tags_number),
+        *(grants, deliveries),
+    )
+
+
+def _facts(row: Row) -> Facts:
+    id_, bucket, key, author, at, number, size, tags, tags_number = row[:9]
+    headers, metadata = ((loads(text) if text else EMPTY) for text in row[9:])
     looked_at = Version(
         *(id_, ObjectRef(bucket, key), author, "", "", at, number),
         size=size,
@@ -76,5 +86,4 @@ def _surveyed(row: Row, grants: tuple[Grant, ...], deliveries: tuple[Delivery, .
         tags=loads(tags) if tags else EMPTY,
         tags_number=tags_number,
     )
-    facts = looked_at.facts
-    return Surveyed(number, facts, marker == 1, heads > 0, tags_number, grants, deliveries)
+    return looked_at.facts

@@ -149,6 +149,45 @@ class FirstRead:
     event: Event
 
 
+@dataclass(frozen=True, slots=True)
+class Redecided:
+    """A version that was decided again, as a survey showed it: the open grants that it is to have
+    (those that stay, as they are), the places of (party, store, target key) to which policy gives
+    it, and the copies to be promised. Places that are not named lose what was not sent to them.
+    Skipped where the version is gone by then, or has other tags (it was decided with these)."""
+
+    number: int
+    tags_number: int
+    grants: tuple[Grant, ...]
+    places: frozenset[tuple[str, str, str]]
+    promises: tuple[Promise, ...]
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transaction of convergence: `seen` versions from `above` (exclusive) down to `reached`
+    were looked at, and these are to change. `reached` 0: that was the last of them."""
+
+    revision: str
+    above: int
+    reached: int
+    seen: int
+    changes: tuple[Redecided, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far convergence is with the policy in force, which commit `number` made that: versions
+    numbered from `reached` up to there have been decided again; all of them if it is 0."""
+
+    revision: str
+    number: int
+    reached: int
+    seen: int
+    total: int
+
+
 Change = Write | Unwrite | Retag | Relock | FirstRead
 
 
@@ -163,7 +202,9 @@ class Query:
     the delimiter and starts with the prefix), exclusive; `after_version` continues inside a key
     (version listings), or behind it where the party never held that version. `within` are the
     literal prefixes that the principal is narrowed to.
-    `revision` is the policy in force: rows decided under another one are asked about, one by one.
+    `revision` is the policy in force: rows decided under another one are asked about, one by one,
+    but for those whose versions lie in `settled` (first number, and the one after the last): they
+    have been decided again under it.
     """
 
     party: str
@@ -176,6 +217,7 @@ class Query:
     limit: int = 1000
     within: tuple[str, ...] = ()
     as_of: int | None = None
+    settled: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +267,16 @@ class Story:
 @dataclass(frozen=True, slots=True)
 class Surveyed:
     """A version that is still kept (or a marker), as a walk over all of them sees it: what policy
-    looks at, the open grants, and the deliveries that are open or done. `current`: it is the
-    newest of its key in somebody's view. `tags_number` changes with its tags."""
+    looks at (of a marker: the facts of what it hid), the open grants, and the deliveries that are
+    open or done. `current`: it is the newest of its key in somebody's view. `tags_number` changes
+    with its tags. A marker that hid nothing (`hides` 0) is its author's alone."""
 
     number: int
+    version: str
+    author: str
     facts: Facts
     marker: bool
+    hides: int
     current: bool
     tags_number: int
     grants: tuple[Grant, ...]

@@ -152,7 +152,8 @@ def reopen(
             if holder:
                 tx.run(BURY, (moves.number, *place, -version.number))
                 tx.run(REMOVE, (*place, -version.number))
-            kind = (version.marker, version.null, shown[0] if shown else 1, author.replaced)
+            replaced = (holder or author).replaced
+            kind = (version.marker, version.null, shown[0] if shown else 1, replaced)
             tx.run(OPEN, (*place, -version.number, *decided, moves.number, since, *kind))
         show_newest(tx, party, version.ref, before, moves)
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.catalog import Surveyed
 from gateway.errors import PolicyMoved
 from gateway.model import DeliveryState, Grant, Mode, Version
-from tests.contract.catalog_kit import FAR, R2, Bench, Tell, extent, promise
+from tests.contract.catalog_kit import FAR, R1, R2, Bench, Tell, extent, promise
 
 
 async def walked(bench: Bench, limit: int = 2, below: int = FAR) -> list[Surveyed]:
@@ -134,6 +134,23 @@ class SurveySuite:
                 behind.number: True,  # globex sees no newer one
                 ahead.number: True,
             }
+
+        tell(story)
+
+    def test_a_marker_is_looked_at_as_what_it_hid(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            fields = {"tags": {"a": "1"}, "metadata": {"class": "open"}}
+            version = await bench.put("k", to=("globex",), mode=Mode.OWN, **fields)
+            await bench.mark("k")
+            top = await bench.mark("k", author="globex")
+            lonely = await bench.mark("j")
+            await bench.retag(version, Grant("globex", Mode.OWN, "rule for globex", R1))
+            marker, alone = await one(bench, top), await one(bench, lonely)
+            assert marker.facts == (await one(bench, version)).facts
+            assert marker.facts.tags == {"final": "yes"}
+            assert (marker.marker, marker.author, marker.version) == (True, "globex", top.id)
+            assert (marker.hides, alone.hides) == (version.number, 0)
+            assert alone.facts.version == lonely.id
 
         tell(story)
 

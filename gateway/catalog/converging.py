@@ -1,0 +1,61 @@
+"""Convergence inside the catalog: versions decided again, and how far that has come."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from gateway.catalog import promises, views
+from gateway.catalog.desk import Desk
+from gateway.catalog.rows import VERSION, version_of
+from gateway.catalog.values import Progress, Redecided, Step
+from gateway.catalog.writer import Transaction
+from gateway.errors import PolicyMoved
+from gateway.faults import fault
+
+PROGRESS = """
+SELECT revision, number, reached, seen, total FROM policies ORDER BY number DESC LIMIT 1"""
+REACH = "UPDATE policies SET reached = ?, seen = seen + ? WHERE number = ?"
+KEPT = f"""
+SELECT {VERSION} FROM versions v
+WHERE v.number = ? AND v.tags_number = ? AND v.unwritten = 0 AND v.purged = 0"""
+
+
+class SqliteConvergence(Desk):
+    async def progress(self) -> Progress | None:
+        row = self.reader.one(PROGRESS)
+        return Progress(*row) if row else None
+
+    async def redecide(self, step: Step) -> None:
+        await self.write(partial(_redecide, step=step))
+
+
+def _redecide(tx: Transaction, step: Step) -> None:
+    row = tx.one(PROGRESS)
+    now = Progress(*row) if row else None
+    if now is None or (now.revision, now.reached) != (step.revision, step.above):
+        raise PolicyMoved
+    if step.changes:
+        number = tx.number()
+        for change in step.changes:
+            _one(tx, change, number)
+            fault("catalog.redecided")
+    tx.run(REACH, (step.reached, step.seen, now.number))
+
+
+def _one(tx: Transaction, change: Redecided, number: int) -> None:
+    """What was retagged since it was looked at has been decided already; what is gone, is gone."""
+    row = tx.one(KEPT, (change.number, change.tags_number))
+    version = version_of(row) if row else None
+    if version is None:
+        return
+    held = views.holders(tx, version.number)
+    author = next((holder for holder in held if holder.party == version.author), None)
+    if author is None:
+        return
+    moves = views.Moves(number)
+    views.reopen(tx, version, change.grants, held, author, moves)
+    moves.settle(tx)
+    promises.withdraw(tx, version, lambda place: place not in change.places)
+    for promise in change.promises:
+        promises.promise_missing(tx, version, promise, number)
+    tx.record(change.event, number)
