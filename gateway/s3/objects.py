@@ -180,9 +180,9 @@ async def delete_object(desk: Desk, request: Request) -> Answer:
 
 async def delete_objects(desk: Desk, request: Request) -> Answer:
     """Each key succeeds or fails by itself; the answer is 200 in any case."""
-    asked = await body.parsed(desk, request, parse.delete_request, parse.DELETE_BYTES_MAX)
-    # A bucket that is not there is the whole request's error.
+    # A bucket that is not there is the whole request's error, told before the body travels.
     await desk.exchange.buckets.one(request.caller, request.bucket)
+    asked = await body.parsed(desk, request, parse.delete_request, parse.DELETE_BYTES_MAX)
     results: list[Deleted | NotDeleted] = []
     for some in batched(asked.items, TOGETHER):
         results += await asyncio.gather(*(_delete_one(desk, request, item) for item in some))

@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -92,6 +92,21 @@ def test_answers_that_nobody_reads_are_not_piled_up(gateway: Gateway) -> None:
             assert not took(greedy, piece)
             assert well(gateway)
             assert resident() - before < 8 * MIB
+
+
+def test_heads_do_not_fill_the_memory(gateway: Gateway) -> None:
+    """Each line within its limit, and as many as are allowed: 16 MB of what nobody has signed."""
+    before = resident()
+    with ExitStack() as stack:
+        for _ in range(10):
+            address = ("127.0.0.1", gateway.port)
+            greedy = stack.enter_context(socket.create_connection(address, TIMEOUT_S))
+            greedy.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
+            with suppress(ConnectionError):
+                for _ in range(500):
+                    greedy.sendall(b"X: " + b"y" * 32_000 + b"\r\n")
+        assert well(gateway)
+        assert resident() - before < 16 * MIB
 
 
 def took(greedy: socket.socket, piece: bytes) -> bool:

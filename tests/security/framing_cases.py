@@ -192,6 +192,12 @@ FLOODS = (
         (400,),
         CLOSED,
     ),
+    Case(
+        "headers of 90,000 bytes together",
+        b"GET / HTTP/1.1\r\n" + (b"X: " + b"y" * 30_000 + b"\r\n") * 3,
+        (400,),
+        CLOSED,
+    ),
     Case("only line ends", b"\r\n" * 1000 + b"<NEXT>", (200,), KEPT, 1),
 )
 IN_STEP = (
