@@ -60,6 +60,7 @@ LAYERS = (
     ("gateway.s3.notifications", 4),
     ("gateway.s3.posting", 4),
     ("gateway.s3.settings", 4),
+    ("gateway.s3.stated", 4),
     ("gateway.s3", 1),  # what is not listed above parses, signs and renders: pure
     ("gateway", 5),
 )

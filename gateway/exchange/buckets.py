@@ -15,6 +15,7 @@ from gateway.errors import (
 from gateway.exchange.floor import WRITERS, Floor
 from gateway.locks import SETTING, LockRule
 from gateway.model import EMPTY, Bucket, Caller, ObjectRef, Versioning
+from gateway.policy.rendering import Statement, statements
 
 _NAME = re.compile(
     r"(?=.{3,63}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z"
@@ -120,6 +121,25 @@ class Buckets:
         if bucket.versioning is not Versioning.ENABLED:
             raise NotLockable
         await self.set_setting(caller, name, SETTING, str(rule))
+
+    async def own_policy(self, caller: Caller, name: str) -> Sequence[Statement]:
+        """The caller's part of the policy in force in this bucket, and no other party's."""
+        bucket = await self._floor.bucket(caller, name)
+        return statements(self._floor.mesh.policy, caller.party, bucket)
+
+    async def refuse_policy(self, caller: Caller, name: str) -> None:
+        """Who gets what is written in files, never through a door: Denied, and which file."""
+        await self._floor.bucket(caller, name)
+        text = (
+            f"what {caller.party} shares and accepts in {name} is written in "
+            f"policies/{caller.party}.yaml, who may write in policies/topology.yaml: edit these"
+        )
+        raise self._floor.refused(caller, ObjectRef(name, ""), Denied(text))
+
+    async def encrypted(self, caller: Caller, name: str) -> bool:
+        """Whether what the caller's party writes into the bucket is encrypted at rest."""
+        await self._floor.bucket(caller, name)
+        return self._floor.encrypts(caller.party)
 
     async def ruled(self, caller: Caller, name: str) -> Bucket:
         """Bucket-level changes are the owner's alone, and what topology.yaml states stands."""

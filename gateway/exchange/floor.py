@@ -180,6 +180,15 @@ class Floor:
             return expect
         return replace(expect, blind=frozenset({held.version.id}))
 
+    def encrypts(self, party: str, name: str = "") -> bool:
+        """Whether a store of the party (the one that takes its writes, unless named) keeps bytes
+        encrypted, as the topology says."""
+        known = self.mesh.parties.get(party)
+        if known is None:
+            return False
+        spec = known.stores.get(name) if name else known.home
+        return spec is not None and spec.encrypts
+
     # --- ways down -----------------------------------------------------------------------------
 
     def home(self, caller: Caller, ref: ObjectRef) -> tuple[str, Store]:

@@ -304,7 +304,13 @@ class Objects:
             label_of(bucket, held.version),
             deliveries if author else (),
             replica=not author and usable_copy(deliveries, caller.party) is not None,
+            encrypted=author and self._encrypted(held.version),
         )
+
+    def _encrypted(self, version: Version) -> bool:
+        """The author's own store, so the author's own matter."""
+        places = {(extent.party, extent.store) for extent in version.extents}
+        return bool(places) and all(self._floor.encrypts(*place) for place in places)
 
     def _way(self, caller: Caller, version: Version, deliveries: tuple[Delivery, ...]) -> Way:
         ways = [from_extents(version, self._floor.store)]

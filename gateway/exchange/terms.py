@@ -88,6 +88,7 @@ class Found:
     label: str
     deliveries: tuple[Delivery, ...] = ()
     replica: bool = False
+    encrypted: bool = False  # at rest, as far as the caller may know: its own versions
 
     @property
     def version(self) -> Version:

@@ -26,8 +26,13 @@ class StoreSpec:
     prefix: str = ""
     endpoint: str = ""
     region: str = ""
+    encryption: str = "AES256"  # at rest: clouds always do it; a folder's operator says "none"
     credentials: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     line: int = 0
+
+    @property
+    def encrypts(self) -> bool:
+        return self.encryption == "AES256"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,9 @@ class Store(Entry):
 class FileStore(Store):
     type: Literal["file"]
     path: Text = Field(description="A folder; relative paths count from the policies folder.")
+    encryption: Literal["none", "AES256"] = Field(
+        "none", description="The operator's word that the disk below is encrypted."
+    )
 
 
 class KeyPair(Entry):

@@ -20,6 +20,7 @@ from gateway.s3 import (
     objects,
     posting,
     settings,
+    stated,
 )
 from gateway.s3.desk import Desk, Request
 from gateway.s3.errors import S3Error
@@ -72,6 +73,18 @@ _SINGLE = (
     lifecycle.delete_bucket_lifecycle,
     notifications.get_bucket_notification_configuration,
     notifications.put_bucket_notification_configuration,
+    stated.get_bucket_policy,
+    stated.put_bucket_policy,
+    stated.delete_bucket_policy,
+    stated.get_bucket_encryption,
+    stated.put_bucket_encryption,
+    stated.delete_bucket_encryption,
+    stated.get_bucket_request_payment,
+    stated.put_bucket_request_payment,
+    stated.get_bucket_accelerate_configuration,
+    stated.get_bucket_logging,
+    stated.get_bucket_website,
+    stated.get_bucket_replication,
     posting.post_object,
 )
 
@@ -87,6 +100,8 @@ async def serve(desk: Desk, request: Request) -> Answer:
     if not operation.built:
         raise not_implemented(operation)
     heads.check(operation.name, request.headers, writes=operation.right.changes)
+    if heads.ENCRYPTION in request.headers:
+        await stated.check_encrypted(desk, request)
     await _check_owners(desk, request)
     try:
         return await HANDLERS[operation.handler](desk, request)

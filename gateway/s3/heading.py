@@ -47,6 +47,8 @@ def identity(found: Found) -> dict[str, str]:
     headers = {"x-crossdock-author": found.version.author}
     if found.label:
         headers["x-amz-version-id"] = found.label
+    if found.encrypted:
+        headers[heads.ENCRYPTION] = heads.AES256
     if found.replica:
         headers["x-amz-replication-status"] = "REPLICA"
     elif found.deliveries:

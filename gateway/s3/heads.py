@@ -39,6 +39,10 @@ LOCK_MODE = "x-amz-object-lock-mode"
 LOCK_UNTIL = "x-amz-object-lock-retain-until-date"
 LOCK_HOLD = "x-amz-object-lock-legal-hold"
 
+ENCRYPTION = "x-amz-server-side-encryption"
+AES256 = "AES256"
+_KMS = frozenset({"aws:kms", "aws:kms:dsse"})
+_ENCRYPTED = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload", "PostObject"})
 WAIT = "x-crossdock-wait"
 IF_SIZE = "x-amz-if-match-size"
 IF_MODIFIED = "x-amz-if-match-last-modified-time"
@@ -95,6 +99,8 @@ _OURS: Mapping[str, frozenset[str]] = MappingProxyType(
 
 def check(operation: str, headers: Mapping[str, str], *, writes: bool) -> None:
     """Raises S3Error for a header that asks for something that would not happen."""
+    if ENCRYPTION in headers and any(name.startswith(f"{ENCRYPTION}-") for name in headers):
+        raise S3Error("InvalidArgument", f"{ENCRYPTION} does not go with the others of its kind.")
     for name, value in headers.items():
         if name.startswith("x-amz-"):
             _check_amazons(operation, name, value)
@@ -114,9 +120,23 @@ def _check_amazons(operation: str, name: str, value: str) -> None:
         return
     if name in (IF_SIZE, IF_MODIFIED) and operation != "DeleteObject":
         raise S3Error("NotImplemented", f"{name} is a condition of DeleteObject alone.")
+    if name == ENCRYPTION:
+        _check_encryption(operation, value)
+        return
     for beginning, code in _REFUSED:
         if name.startswith(beginning):
             raise S3Error(code, f"{name} is not supported here.")
+
+
+def _check_encryption(operation: str, value: str) -> None:
+    """Whether the caller's store does it is asked later; here, whether it can be asked for."""
+    if operation not in _ENCRYPTED:
+        raise S3Error("InvalidArgument", f"{operation} does not take the header {ENCRYPTION}.")
+    if value in _KMS:
+        raise S3Error("NotImplemented", "There is no key management service here.")
+    if value != AES256:
+        text = "The encryption method specified is not supported"
+        raise S3Error("InvalidArgument", text, ArgumentName=ENCRYPTION, ArgumentValue=value)
 
 
 def _check_ours(operation: str, name: str) -> None:

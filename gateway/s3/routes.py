@@ -63,6 +63,7 @@ LIST, READ, WRITE, CREATE, OWN = Right.LIST, Right.READ, Right.WRITE, Right.CREA
 
 LATER = "not built yet"
 MESH = "parties, rules and buckets are ruled by the policy folder, not by S3 calls"
+LOG = "every read is in the audit log, which `crossdock audit export` gives"
 CLOUD = "a feature of AWS's own cloud that a gateway has no counterpart for"
 
 
@@ -131,20 +132,24 @@ OPERATIONS: tuple[Operation, ...] = (
     *_bucket_config("acl", "BucketAcl", "Get Put"),
     *_bucket_config("tagging", "BucketTagging", "Get Put Delete"),
     *_bucket_config("cors", "BucketCors", "Get Put Delete"),
-    *_bucket_config("policy", "BucketPolicy", "Get Put Delete", LATER),
+    *_bucket_config("policy", "BucketPolicy", "Get Put Delete"),
     *_bucket_config("policyStatus", "BucketPolicyStatus", "Get"),
     *_bucket_config("publicAccessBlock", "PublicAccessBlock", "Get Put Delete"),
     *_bucket_config("ownershipControls", "BucketOwnershipControls", "Get Put Delete"),
-    *_bucket_config("encryption", "BucketEncryption", "Get Put Delete", LATER),
+    *_bucket_config("encryption", "BucketEncryption", "Get Put Delete"),
     *_bucket_config("object-lock", "ObjectLockConfiguration", "Get Put"),
     *_bucket_config("lifecycle", "BucketLifecycleConfiguration", "Get Put"),
     *_bucket_config("lifecycle", "BucketLifecycle", "Delete"),
     *_bucket_config("notification", "BucketNotificationConfiguration", "Get Put"),
-    *_bucket_config("requestPayment", "BucketRequestPayment", "Get Put", LATER),
-    *_bucket_config("accelerate", "BucketAccelerateConfiguration", "Get Put", LATER),
-    *_bucket_config("logging", "BucketLogging", "Get Put", LATER),
-    *_bucket_config("website", "BucketWebsite", "Get Put Delete", LATER),
-    *_bucket_config("replication", "BucketReplication", "Get Put Delete", MESH),
+    *_bucket_config("requestPayment", "BucketRequestPayment", "Get Put"),
+    *_bucket_config("accelerate", "BucketAccelerateConfiguration", "Get"),
+    *_bucket_config("accelerate", "BucketAccelerateConfiguration", "Put", CLOUD),
+    *_bucket_config("logging", "BucketLogging", "Get"),
+    *_bucket_config("logging", "BucketLogging", "Put", LOG),
+    *_bucket_config("website", "BucketWebsite", "Get"),
+    *_bucket_config("website", "BucketWebsite", "Put Delete", CLOUD),
+    *_bucket_config("replication", "BucketReplication", "Get"),
+    *_bucket_config("replication", "BucketReplication", "Put Delete", MESH),
     *_bucket_config("abac", "BucketAbac", "Get Put", MESH),
     *_listed_config("analytics", "Analytics"),
     *_listed_config("inventory", "Inventory"),

@@ -41,7 +41,7 @@ def _variable(user: str) -> str:
 def _party(user: str) -> str:
     key = f'access_key: {{id: {key_of(user)[0]}, secret: "env:{_variable(user)}"}}'
     return (
-        f"  {user}:\n    store: {{type: file, path: ../stores/{user}}}\n"
+        f"  {user}:\n    store: {{type: file, path: ../stores/{user}, encryption: AES256}}\n"
         f'    create_buckets: ["*"]\n    principals: [{{name: {user}, {key}}}]\n'
     )
 

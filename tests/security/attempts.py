@@ -18,6 +18,7 @@ ACTORS = (OUTSIDER, MEMBER, WITHDRAWN, READER, WRITER, NARROWED)
 
 SERVED = "served"  # it has this right: the answer is a success
 EMPTY = "empty"  # a success that shows nothing of acme's
+UNSET = "unset"  # an answer that there is none of it, to whoever may ask
 OPEN = "open"  # the kind that is for everyone
 SKIPPED = "skipped"  # it has this right, and would change what others test
 
@@ -72,6 +73,7 @@ EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "open":         _row(SERVED,    SERVED,     SERVED,     SERVED,  SERVED,   SERVED),
     "service":      _row(EMPTY,     EMPTY,      EMPTY,      SERVED,  SERVED,   SERVED),
     "bucket":       _row(NO_BUCKET, SERVED,     SERVED,     SERVED,  SERVED,   SERVED),
+    "unset":        _row(NO_BUCKET, UNSET,      UNSET,      UNSET,   UNSET,    UNSET),
     "list":         _row(NO_BUCKET, EMPTY,      EMPTY,      SERVED,  DENIED,   EMPTY),
     "uploads":      _row(NO_BUCKET, EMPTY,      EMPTY,      DENIED,  SERVED,   EMPTY),
     "own":          _row(NO_BUCKET, DENIED,     DENIED,     DENIED,  DENIED,   DENIED),
@@ -111,6 +113,14 @@ _PARTS = (
 _CORS = (
     "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod>"
     "<AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>"
+)
+_ENCRYPTION = (
+    "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>"
+    "<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>"
+    "</ServerSideEncryptionConfiguration>"
+)
+_PAYER = (
+    "<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>"
 )
 _BLOCK = "<PublicAccessBlockConfiguration/>"
 _OWNERSHIP = (
@@ -180,6 +190,18 @@ ATTEMPTS: tuple[Attempt, ...] = (
     Attempt("GetBucketNotificationConfiguration", "told", "GET", "/orders?notification"),
     Attempt("PutBucketNotificationConfiguration", "watch", "PUT", "/orders?notification",
             body=_UNWATCHED),
+    Attempt("GetBucketPolicy", "bucket", "GET", "/orders?policy"),
+    Attempt("PutBucketPolicy", "own", "PUT", "/orders?policy", body="{{}}"),
+    Attempt("DeleteBucketPolicy", "own", "DELETE", "/orders?policy"),
+    Attempt("GetBucketEncryption", "bucket", "GET", "/orders?encryption"),
+    Attempt("PutBucketEncryption", "own", "PUT", "/orders?encryption", body=_ENCRYPTION),
+    Attempt("DeleteBucketEncryption", "own", "DELETE", "/orders?encryption"),
+    Attempt("GetBucketRequestPayment", "bucket", "GET", "/orders?requestPayment"),
+    Attempt("PutBucketRequestPayment", "own", "PUT", "/orders?requestPayment", body=_PAYER),
+    Attempt("GetBucketAccelerateConfiguration", "bucket", "GET", "/orders?accelerate"),
+    Attempt("GetBucketLogging", "bucket", "GET", "/orders?logging"),
+    Attempt("GetBucketWebsite", "unset", "GET", "/orders?website"),
+    Attempt("GetBucketReplication", "unset", "GET", "/orders?replication"),
     Attempt("GetBucketPolicyStatus", "bucket", "GET", "/orders?policyStatus"),
     Attempt("GetBucketAcl", "bucket", "GET", "/orders?acl"),
     Attempt("GetBucketAcl", "vault", "GET", "/acme-vault?acl"),

@@ -23,6 +23,7 @@ from tests.security.attempts import (
     OPEN,
     SERVED,
     SKIPPED,
+    UNSET,
     Aim,
     Attempt,
 )
@@ -82,6 +83,11 @@ def test_route_refuses_whoever_has_no_right(
         assert reply.status in (200, 206, 304), reply
         assert not watch.refusals
         assert expected == SERVED or shows_nothing(reply, actor)
+        return
+    if expected == UNSET:
+        assert reply.status == 404, reply
+        assert not watch.refusals
+        assert reply.code != "NoSuchBucket"
         return
     check_refusal(reply, attempt, expected)
     assert watch.journal == []

@@ -24,7 +24,7 @@ T = TypeVar("T")
 TOPOLOGY = """
 parties:
   acme:
-    store: {type: file, path: stores/acme}
+    store: {type: file, path: stores/acme, encryption: AES256}
     create_buckets: ["acme-*"]
     principals:
       - {name: erp}
@@ -33,15 +33,15 @@ parties:
       - {name: clerk, keys: ["other/"]}
       - {name: leaver}
   globex:
-    store: {type: file, path: stores/globex}
+    store: {type: file, path: stores/globex, encryption: AES256}
     create_buckets: ["globex-*"]
     principals: [{name: wms}]
   hooli:
-    store: {type: file, path: stores/hooli}
+    store: {type: file, path: stores/hooli, encryption: AES256}
     create_buckets: ["hooli-*"]
     principals: [{name: bot}]
   umbra:
-    store: {type: file, path: stores/umbra}
+    store: {type: file, path: stores/umbra, encryption: AES256}
     create_buckets: ["umbra-*"]
     principals: [{name: desk}]
 buckets:

@@ -185,6 +185,24 @@ SHAPES: Mapping[str, Inside] = MappingProxyType(
         "Retention": {"Mode": _maybe(MODE), "RetainUntilDate": _maybe(ANY)},
         "LegalHold": {"Status": _one(re.compile("ON|OFF"))},
         "PolicyStatus": {"IsPublic": _one(BOOLEAN)},
+        "ServerSideEncryptionConfiguration": {
+            "Rule": Child(
+                1,
+                1,
+                {
+                    "ApplyServerSideEncryptionByDefault": _maybe(
+                        {
+                            "SSEAlgorithm": _one(re.compile("AES256|aws:kms|aws:kms:dsse")),
+                            "KMSMasterKeyID": _maybe(ANY),
+                        }
+                    ),
+                    "BucketKeyEnabled": _maybe(BOOLEAN),
+                },
+            )
+        },
+        "RequestPaymentConfiguration": {"Payer": _one(re.compile("BucketOwner|Requester"))},
+        "AccelerateConfiguration": {},
+        "BucketLoggingStatus": {},
         "AccessControlPolicy": {
             "Owner": _maybe(_OWNER),
             "AccessControlList": _maybe(
