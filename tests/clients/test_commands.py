@@ -93,6 +93,32 @@ def test_s3cmd_puts_gets_and_syncs_with_its_md5_checks(door: Door, folder: Path)
     assert s3cmd("ls", "--recursive", f"{place}/") == ""
 
 
+def test_aws_presigns_with_sigv2_if_nobody_tells_it_otherwise(door: Door, folder: Path) -> None:
+    aws = [program("awscli", "aws"), "--endpoint-url", door.endpoint]
+    place = f"s3://{door.bucket}/sub/a b+c.txt"
+    run([*aws, "s3", "cp", "--only-show-errors", "here/sub/a b+c.txt", place], door, folder)
+    link = run([*aws, "s3", "presign", "--expires-in", "604800", place], door, folder).strip()
+    assert "AWSAccessKeyId=" in link
+    trust = ["--cacert", door.trusted] if door.trusted else []
+    assert run([on_path("curl"), "-sf", *trust, link], door, folder) == "blank and plus"
+
+
+def test_s3cmd_signs_urls_with_sigv2(door: Door, folder: Path) -> None:
+    s3cmd = [program("s3cmd", "s3cmd"), "-c", str(folder / ".s3cfg")]
+    (folder / ".s3cfg").write_text(
+        f"[default]\naccess_key = {ACCESS}\nsecret_key = {SECRET}\nhost_base = {door.host}\n"
+        f"host_bucket = {door.host}\nuse_https = {bool(door.trusted)}\n"
+        f"ca_certs_file = {door.trusted}\nsignurl_use_https = {bool(door.trusted)}\n"
+        "check_ssl_hostname = False\nsignature_v2 = False\n"
+    )
+    place = f"s3://{door.bucket}/sub/a b+c.txt"
+    run([*s3cmd, "--no-progress", "put", "here/sub/a b+c.txt", place], door, folder)
+    link = run([*s3cmd, "signurl", place, "+600"], door, folder).strip()
+    assert "AWSAccessKeyId=" in link
+    trust = ["--cacert", door.trusted] if door.trusted else []
+    assert run([on_path("curl"), "-sf", *trust, link], door, folder) == "blank and plus"
+
+
 def test_rclone_syncs_checks_and_copies_on_the_server(door: Door, folder: Path) -> None:
     program_ = program("rclone", "rclone")
     trust = ["--ca-cert", door.trusted] if door.trusted else []
