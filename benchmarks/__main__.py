@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
-from benchmarks import catalog, delivery, door, memory, policy
+from benchmarks import catalog, delivery, door, memory, notices, policy
 
 Row = tuple[str, str]
 
@@ -27,6 +27,7 @@ GROUPS = MappingProxyType(
         "put": door.writes,
         "durable": door.durable_writes,
         "lag": delivery.lag,
+        "notices": _figures(notices.run),
         "memory": memory.memory,
     }
 )

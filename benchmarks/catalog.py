@@ -75,7 +75,7 @@ async def _figures(folder: Path) -> list[Figure]:
 
 async def _commits(catalog: SqliteCatalog, clients: int) -> Figure:
     """Durable PUT commits: three grants, one promise, one record each."""
-    writes = iter([_write(f"{clients}/{n}") for n in range(COMMITS if clients > 1 else 1000)])
+    writes = iter([make_write(f"{clients}/{n}") for n in range(COMMITS if clients > 1 else 1000)])
 
     async def client() -> int:
         done = 0
@@ -138,7 +138,7 @@ def _fill(tx: Transaction) -> None:
     tx.run(FILL_PARKED, (PARKED,))
 
 
-def _write(key: str) -> Write:
+def make_write(key: str) -> Write:
     name = os.urandom(16).hex()
     version = Version(
         id=name,

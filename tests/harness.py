@@ -21,7 +21,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -289,6 +289,10 @@ class Gateway:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the gateway's own loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(START_S)
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """The same without waiting for its end."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def edit_policy(self, name: str, text: str) -> None:
         """Replaces one policy file; it is in force when this returns."""

@@ -62,6 +62,7 @@ class Receiver:
 
     answers: Callable[[Received], int | str] = lambda _: 200
     location: str = ""
+    retry_after: str = ""
     got: list[Received] = field(default_factory=list)
     let_go: threading.Event = field(default_factory=threading.Event)
     came: threading.Condition = field(default_factory=threading.Condition)
@@ -82,6 +83,11 @@ class Receiver:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/in"
+
+    @property
+    def extras(self) -> Mapping[str, str]:
+        said = {"location": self.location, "retry-after": self.retry_after}
+        return {name: value for name, value in said.items() if value}
 
     @property
     def events(self) -> list[tuple[str, str]]:
@@ -113,8 +119,8 @@ class Receiver:
                     self.close_connection = True
                     return
                 self.send_response(answer)
-                if receiver.location:
-                    self.send_header("location", receiver.location)
+                for name, value in receiver.extras.items():
+                    self.send_header(name, value)
                 self.send_header("content-length", "0")
                 self.end_headers()
 

@@ -76,7 +76,7 @@ def write(tx: Transaction, change: Write) -> Version:
         references.release_upload(tx, change.upload, version.id)
     if change.promises:
         promises.promise_version(tx, version, change.promises, number)
-    telling.wrote(tx, change, version, [grant.party for grant in grants])
+    telling.wrote(tx, change, version, grants)
     tx.record(_told_to(change.event, (g.party for g in grants[len(change.grants) :])), number)
     return version
 

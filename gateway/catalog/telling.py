@@ -5,14 +5,14 @@ A bucket that nobody watches costs one look-up in a mapping of the writer's own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from gateway.catalog import views
 from gateway.catalog.rows import DELIVERY, DELIVERY_FROM, delivery_of, dumps
 from gateway.catalog.values import Retag, Unwrite, Write
 from gateway.catalog.writer import Transaction
-from gateway.model import EMPTY, Delivery, DeliveryState, Event, ObjectRef, Version
+from gateway.model import EMPTY, Delivery, DeliveryState, Event, Grant, ObjectRef, Version
 from gateway.notifications import (
     COMPLETED,
     COPY_ARRIVED_LATE,
@@ -63,8 +63,11 @@ _STATES: Mapping[DeliveryState, str] = MappingProxyType(
 # --- changes -----------------------------------------------------------------------------------
 
 
-def wrote(tx: Transaction, change: Write, version: Version, parties: Collection[str]) -> None:
-    """A version or a marker heads the views of these parties."""
+def wrote(tx: Transaction, change: Write, version: Version, grants: Iterable[Grant]) -> None:
+    """A version or a marker heads the views of those who are granted it."""
+    if version.ref.bucket not in tx.watchers:
+        return
+    parties = [grant.party for grant in grants]
     _tell(tx, _written(change, version), version.ref, version.number, parties, change.event)
 
 
