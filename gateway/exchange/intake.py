@@ -109,6 +109,7 @@ async def _judged(head: bytes, body: Body, meter: Meter, offload: Offload[None])
             yield chunk
         for each in hashing:
             await each
+        group.clear()  # the next one may take its time
     if body.size is not None and meter.size != body.size:
         raise IncompleteBody
     _compare(body.claims, meter.digests())

@@ -90,9 +90,11 @@ class Feed:
 
 
 async def joined(held: list[bytes], body: Chunks) -> Chunks:
-    """The body with its beginning (from `first`) put back before it."""
-    for chunk in held:
-        yield chunk
+    """The body with its beginning (from `first`) put back before it; what was passed on is not held
+    any longer."""
+    held.reverse()
+    while held:
+        yield held.pop()
     async for chunk in body:
         yield chunk
 

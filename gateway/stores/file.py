@@ -53,6 +53,7 @@ class FileStore:
         if whole:
             return await self._placing(path, self._write_small, path, held)
         staged = await self._hop(self._stage, held)
+        held.clear()  # or a slow upload would hold its beginning to its end
         try:
             await self._pour(staged, body)
             return await self._placing(path, self._seal_and_place, staged, path)
@@ -95,6 +96,7 @@ class FileStore:
         if whole:
             return await self._hop(self._deliver_small, key, parcel, held, replace)
         staged = await self._hop(self._stage, held, named=True)
+        held.clear()
         try:
             await self._pour(staged, body)
             return await self._hop(self._folder.deliver, key, parcel, staged, replace)
@@ -166,6 +168,7 @@ class FileStore:
                 if writing is not None:
                     await _ended(writing)
                 writing = self._submit(staged.append, batch)
+                del batch  # it goes when it is written, however long the next one takes
         finally:
             if writing is not None:
                 await _ended(writing)

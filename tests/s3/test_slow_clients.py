@@ -22,6 +22,10 @@ MIB = 1024**2
 READERS = 60
 READER_BYTES_MAX = 450 * 1024
 """Of a stalled reader: one chunk of 256 KiB, and what a connection is made of."""
+UPLOADS = 40
+UPLOAD_BYTES_MAX = 2 * MIB
+"""Of a stalled upload: what is collected to be hashed, and what is to be written with it."""
+
 FORM = Signed("POST", "/orders", {"Host": "a", "Content-Type": "multipart/form-data; boundary=b"})
 FIELD = b'--b\r\nContent-Disposition: form-data; name="%d"\r\n\r\n\r\n'
 
@@ -165,6 +169,20 @@ def test_form_whose_fields_drip_is_ended(tmp_path: Path) -> None:
         reply = connection.reply()
         assert (reply.status, reply.code) == (400, "RequestTimeout")
         assert reply.headers["connection"] == "close"
+
+
+def test_stalled_uploads_hold_little_of_what_they_sent(gateway: Gateway) -> None:
+    sent = 4 * MIB - 1000
+    with ExitStack() as stack:
+        before = resident()
+        for n in range(UPLOADS):
+            signed = sign(gateway, "PUT", f"/orders/stalled/{n}", mode=UNSIGNED)
+            address = ("127.0.0.1", gateway.port)
+            writer = stack.enter_context(socket.create_connection(address, TIMEOUT_S))
+            writer.sendall(signed.head("Content-Length: 50000000"))
+            writer.sendall(bytes(sent))
+        assert well(gateway)
+        assert (resident() - before) / UPLOADS < UPLOAD_BYTES_MAX
 
 
 # --- places ------------------------------------------------------------------------------------
