@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from gateway.catalog import promises, views
+from gateway.catalog import promises, telling, views
 from gateway.catalog.desk import Desk
 from gateway.catalog.rows import VERSION, version_of
 from gateway.catalog.values import Progress, Redecided, Step
@@ -55,6 +55,9 @@ def _one(tx: Transaction, change: Redecided, number: int) -> None:
     moves = views.Moves(number)
     views.reopen(tx, version, change.grants, held, author, moves)
     moves.settle(tx)
+    before = {holder.party for holder in held}
+    came = [grant.party for grant in change.grants if grant.party not in before]
+    telling.entered(tx, version, came, change.event)
     promises.withdraw(tx, version, lambda place: place not in change.places)
     for promise in change.promises:
         promises.promise_missing(tx, version, promise, number)

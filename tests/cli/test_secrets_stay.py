@@ -13,7 +13,8 @@ import pytest
 
 from gateway.app import Running
 from gateway.telemetry import log_to
-from tests.cli.site import TOPOLOGY, Site, first, get, refused, s3
+from tests.cli.site import TOPOLOGY, Site, eventually, first, get, refused, s3
+from tests.receiver import Receiver
 
 CANARY = "c4n4ry-s3cret-of-acme"
 KEY = "invoices/1.csv"
@@ -68,3 +69,51 @@ def test_no_secret_leaves_the_gateway(
     for secret in secrets:
         assert secret not in text
         assert secret.encode() not in at_rest
+
+
+def test_no_secret_of_a_webhook_leaves_the_gateway(
+    site: Site, said: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK_SECRET", CANARY)
+    shown: list[str] = []
+    watch = {
+        "QueueConfigurations": [
+            {"QueueArn": f"arn:crossdock:sqs::acme:{name}", "Events": [f"s3:Object{event}:*"]}
+            for name, event in (("well", "Created"), ("dead", "Removed"))
+        ]
+    }
+
+    async def story(gateway: Running) -> None:
+        erp = first(gateway, "acme", "erp")
+        await to_thread(
+            lambda: erp.put_bucket_notification_configuration(
+                Bucket="orders", NotificationConfiguration=watch, SkipDestinationValidation=True
+            )
+        )
+        await to_thread(partial(erp.put_object, Bucket="orders", Key=KEY, Body=b"x"))
+        await to_thread(partial(erp.delete_object, Bucket="orders", Key=KEY))
+        await to_thread(receiver.wait, 1)
+
+        async def failed() -> bool:
+            return "Cannot connect" in json.dumps(await to_thread(site.ask, "notices"))
+
+        await eventually(failed)
+        shown.append(json.dumps(await to_thread(site.ask, "notices")))
+        admin = gateway.doors["admin"].listen.url
+        for path in ("health", "metrics"):
+            shown.append((await to_thread(get, f"{admin}/-/{path}"))[1])
+
+    with Receiver() as receiver:
+        hooks = "".join(
+            f"{name}: {{url: '{url}', secret: 'env:HOOK_SECRET'}}, "
+            for name, url in (("well", receiver.url), ("dead", "http://127.0.0.1:9/"))
+        )
+        text = f"  acme:\n    webhooks: {{{hooks}}}\n"
+        site.write("policies/topology.yaml", TOPOLOGY.replace("  acme:\n", text, 1))
+        asyncio.run(site.running(story))
+        (got,) = receiver.got
+        assert got.signed_by(CANARY.encode())
+        shown.append(f"{got.headers} {got.body!r}")
+    at_rest = b"".join(path.read_bytes() for path in site.config.catalog.parent.glob("catalog*"))
+    assert CANARY not in said.getvalue() + "".join(shown)
+    assert CANARY.encode() not in at_rest

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.catalog import Expect, NoticeClaim, NoticeLane, NoticeOutcome
+from gateway.catalog import Expect, NoticeClaim, NoticeLane, NoticeOutcome, Redecided, Step
 from gateway.errors import NoSuchBucket, PreconditionFailed
 from gateway.lifecycle import Judged
 from gateway.model import Bucket, DeliveryState, Grant, Mode, ObjectRef, Source
@@ -16,6 +16,7 @@ from gateway.notifications import EVENTS, QUEUE_MAX, TEST, Watch
 from tests.contract.catalog_kit import (
     BUCKET,
     LANE,
+    R1,
     SECOND,
     Bench,
     Tell,
@@ -170,6 +171,32 @@ class Telling:
             await bench.retag(older, *grants)
             assert await told(bench, "globex") == []
             assert await told(bench, "initech") == [("ObjectCreated:Put", "k")]
+
+        tell(story)
+
+    def test_convergence_tells_who_gets_it_and_not_who_loses_it(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            older = await bench.put("k")
+            newer = await bench.put("k", to=("initech",))
+            for party in ("acme", "globex", "initech"):
+                await watching(bench, party)
+            await bench.new_policy()
+            own = Grant("acme", Mode.OWN, "author", R1)
+            given = (own, Grant("globex", Mode.SHARE, "rule", bench.revision))
+            changes = [
+                Redecided(v.number, 0, given, frozenset(), (), event_of("grants", principal="p"))
+                for v in (newer, older)
+            ]
+            progress = await bench.catalog.progress()
+            assert progress is not None
+            step = Step(bench.revision, progress.reached, 0, 2, tuple(changes))
+            await bench.catalog.redecide(step)
+            assert await told(bench, "globex") == [("ObjectCreated:Put", "k")]
+            (claim,) = await claimed(bench)
+            assert claim.version is not None
+            assert claim.version.id == newer.id
+            assert await told(bench, "initech") == []
+            assert await told(bench, "acme") == []
 
         tell(story)
 
