@@ -16,6 +16,8 @@ from gateway.s3.dates import amz_date, iso_date, parse_amz_date, parse_http_date
 from gateway.s3.errors import S3Error
 
 SKEW_S_MAX = 15 * 60
+REGION_CHARS_MAX = 128
+"""Any region is taken, and a key derived for it is kept."""
 PRESIGNED_S_MAX = 7 * 24 * 3600
 
 _EXPIRES = re.compile(r"[+-]?[0-9]{1,18}")
@@ -216,6 +218,8 @@ def read_credential(text: str, date: str, code: str) -> tuple[str, str, str]:
     access_key, day, region, service, terminator = fields
     if service != SERVICE or terminator != TERMINATOR:
         raise S3Error(code, f"The Credential must end in /{SERVICE}/{TERMINATOR}.")
+    if len(region) > REGION_CHARS_MAX:
+        raise S3Error(code, f"The Credential's region is over {REGION_CHARS_MAX} characters.")
     if day != date[:8]:
         raise S3Error(code, f"The Credential's date {day!r} is not that of the request.")
     return access_key, day, region
