@@ -214,7 +214,6 @@ class S3Door:
         if raw.method == "OPTIONS" and target.bucket:
             return await self._preflight(turn, seen, target, headers)
         if "origin" in headers and target.bucket:
-            self._sit(turn, "")
             kept = await self._desk.exchange.buckets.cors(target.bucket)
             turn.cors = cors.answer_headers(kept, raw.method, headers)
         form = await self._form(turn, wire, target, headers)
@@ -235,7 +234,6 @@ class S3Door:
     ) -> Answer:
         """A browser asks before it signs: what is told here is told to everyone."""
         turn.operation = match("OPTIONS", target, headers).name
-        self._sit(turn, "")
         try:
             asked = cors.Preflight(headers)
             kept = await self._desk.exchange.buckets.cors(target.bucket)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from gateway.s3.address import Target, decode, split_query
+from gateway.s3.address import Target, decode
 from gateway.s3.canonical import RequestHead
 from gateway.s3.dates import iso_date
 from gateway.s3.errors import S3Error
@@ -136,14 +136,15 @@ Pieces = Mapping[str, tuple[bool, str]]
 
 def _pieces(query: str) -> Pieces:
     found: dict[str, tuple[bool, str]] = {}
-    for raw_name, raw_value in split_query(query):
+    for piece in filter(None, query.split("&")):
+        raw_name, sign, raw_value = piece.partition("=")
         name = decode(raw_name.replace("+", " "))
         name = name.lower() if _is_signed(name.lower()) else name
         if name in found:
             raise S3Error("InvalidArgument", f"The query parameter {name} is given twice.")
         # base64 has no blanks, and not every client escapes its pluses
         value = raw_value if name == "Signature" else raw_value.replace("+", " ")
-        found[name] = (bool(raw_value) or f"{raw_name}=" in query.split("&"), decode(value))
+        found[name] = (bool(sign), decode(value))
     return found
 
 

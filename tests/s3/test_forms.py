@@ -172,3 +172,9 @@ def test_a_checksum_field_is_held_to_the_file(gateway: Gateway, s3: Any, bucket:
     assert post(gateway, bucket, wrong, file=b"abc").code == "BadDigest"
     right = {**wrong, "x-amz-checksum-crc32": "NSRBwg=="}
     assert post(gateway, bucket, right, file=b"abc").status == 204
+
+
+def test_a_session_token_is_no_use(gateway: Gateway, bucket: str) -> None:
+    """It would be signed by nobody: the keys here are not temporary ones."""
+    reply = post(gateway, bucket, {"key": "k", "x-amz-security-token": "t"})
+    assert (reply.status, reply.code) == (400, "InvalidToken")

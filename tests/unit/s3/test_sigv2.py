@@ -280,6 +280,15 @@ def test_no_url_outlives_seven_days_but_for_a_clock_that_is_ahead() -> None:
     assert "604800" in error.message
 
 
+def test_a_long_query_costs_a_stranger_no_more_than_its_length() -> None:
+    names = "&".join(f"a{n}" for n in range(6000))
+    head = RequestHead("GET", f"/b/k?AWSAccessKeyId=A&Signature=b&Expires={NOW}&{names}", [])
+    began = time.process_time()
+    with pytest.raises(S3Error, match="SigV2 does not sign"):
+        verify(head, parse_target("/bucket/k", ""), KEYS.get, NOW)
+    assert time.process_time() - began < 0.5
+
+
 # --- what else is signed, and who may ------------------------------------------------------------
 
 
