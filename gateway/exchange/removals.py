@@ -67,7 +67,8 @@ class Removals:
     ) -> Removed:
         held = await self._floor.held(caller, ref, bucket, "", None)
         absent = held is None or held.version.marker
-        if absent and bucket.versioning is Versioning.OFF:
+        unmet = held is None and bool(expect)  # what was to be there is not: nothing to mark
+        if unmet or (absent and bucket.versioning is Versioning.OFF):
             return Removed()
         marker = self._marker(caller, ref, bucket, held)
         expect = await self._floor.judged_on_view(caller, ref, bucket, expect)
