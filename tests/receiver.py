@@ -12,10 +12,12 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 
 HANG = "hang"
@@ -63,6 +65,7 @@ class Receiver:
     answers: Callable[[Received], int | str] = lambda _: 200
     location: str = ""
     retry_after: str = ""
+    certificate: Path | None = None
     got: list[Received] = field(default_factory=list)
     let_go: threading.Event = field(default_factory=threading.Event)
     came: threading.Condition = field(default_factory=threading.Condition)
@@ -70,6 +73,10 @@ class Receiver:
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        if self.certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
         return self
@@ -82,7 +89,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/in"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self._server.server_port}/in"
 
     @property
     def extras(self) -> Mapping[str, str]:

@@ -194,7 +194,7 @@ def _delete_bucket(tx: Transaction, name: str, event: Event) -> None:
         tx.run("DELETE FROM views WHERE party = ? AND bucket = ?", (party, name))
     tx.run("UPDATE versions SET heads = 0, past = ? WHERE bucket = ? AND heads > 0", (number, name))
     if tx.run("DELETE FROM notifications WHERE bucket = ?", (name,)):
-        tx.watch()
+        tx.watch(name)
     revision = tx.one(changes.IN_FORCE)
     tx.run(
         "UPDATE buckets SET gone_under = ? WHERE name = ?", (revision[0] if revision else "", name)

@@ -99,7 +99,7 @@ class SqliteNotices(Desk):
                 tx.run(WATCH, (bucket.name, party, text_of(watches)))
             else:
                 tx.run(UNWATCH, (bucket.name, party))
-            tx.watch()
+            tx.watch(bucket.name)
             tx.record(event, tx.number())
             for webhook in sorted({watch.webhook for watch in watches}) if test else ():
                 telling.test(tx, bucket.name, party, webhook, event)

@@ -224,7 +224,8 @@ def _settle(
         tx.run(REPLACE, (*place, delivery))
     if not is_open:
         tx.run(PROMOTE, place)
-    telling.delivered(tx, delivery)
+    if bucket in tx.watchers:
+        telling.delivered(tx, delivery)
     if event is not None:
         tx.record(event, tx.number())
     return True

@@ -47,6 +47,7 @@ UNAVAILABLE = (
 """What SQLite says where the place is not well, rather than the request."""
 
 WATCHERS = "SELECT bucket, party, watches FROM notifications ORDER BY bucket, party"
+WATCHERS_OF = "SELECT bucket, party, watches FROM notifications WHERE bucket = ? ORDER BY party"
 
 T = TypeVar("T")
 Seal = Callable[[Event, int, Salts], Sealed]
@@ -71,8 +72,7 @@ class Transaction:
         self.last, self.versions = self.all("SELECT last, versions FROM numbers")[0]
         self.records: int = self.all("SELECT coalesce(max(place), -1) + 1 FROM records")[0][0]
 
-        self.watchers: Watchers
-        self.watch()
+        self.watchers: Watchers = watchers_from(self.all(WATCHERS))
         self.told = False  # whether a notice was made since the flag was last lowered
 
     @property
@@ -84,9 +84,10 @@ class Transaction:
     def counts(self, before: tuple[int, int, int, Watchers]) -> None:
         self.last, self.versions, self.records, self.watchers = before
 
-    def watch(self) -> None:
-        """Reads anew who watches what: kept, so that no commit has to ask."""
-        self.watchers = watchers_from(self.all(WATCHERS))
+    def watch(self, bucket: str) -> None:
+        """Reads anew who watches that bucket: kept, so that no commit has to ask."""
+        others = {name: each for name, each in self.watchers.items() if name != bucket}
+        self.watchers = {**others, **watchers_from(self.all(WATCHERS_OF, (bucket,)))}
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         return self._execute(sql, values).fetchall()

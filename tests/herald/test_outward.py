@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.errors import WebhookFailed
 from gateway.webhooks import HttpSender, Outward
+from tests.certificates import certificate
 from tests.receiver import Receiver
 
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -24,21 +27,12 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class Names(AbstractResolver):
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(hostname=host, host=each, port=port, family=family, proto=0, flags=0)
-            for each in NAMES[host]
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
+def names(host: str, port: int, family: int) -> list[tuple[Any, ...]]:
+    return [(socket.AF_INET, 1, 6, "", (each, port)) for each in NAMES[host]]
 
 
 def resolved(host: str) -> tuple[str, ...]:
-    found = asyncio.run(Outward(Names()).resolve(host, 80))
+    found = asyncio.run(Outward(names).resolve(host, 80))
     return tuple(each["host"] for each in found)
 
 
@@ -59,11 +53,9 @@ def test_of_a_mixed_answer_what_leads_outward_is_left() -> None:
     assert resolved("half.example.com") == ("203.0.113.7",)
 
 
-def test_the_sender_asks_names_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.webhooks.ThreadedResolver", Names)
-
+def test_the_sender_asks_names_through_it() -> None:
     async def story(url: str) -> None:
-        async with HttpSender("test") as sender:
+        async with HttpSender("test", names) as sender:
             await sender.post(url.replace("127.0.0.1", "localhost"), {}, b"{}")
             with pytest.raises(WebhookFailed, match="only addresses of this machine"):
                 await sender.post(url.replace("127.0.0.1", "turned.example.com"), {}, b"{}")
@@ -90,3 +82,36 @@ def test_proxies_and_credentials_of_the_environment_are_not_used(
         assert got.path == "/in?a=%2F&b=c"
         assert got.headers["user-agent"] == "crossdock/1.2"
         assert "authorization" not in got.headers
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    async def story(url: str) -> None:
+        async with HttpSender("test") as sender:
+            with pytest.raises(WebhookFailed, match="CERTIFICATE_VERIFY_FAILED") as error:
+                await sender.post(url, {}, b"{}")
+            assert error.value.details["lane"]
+
+    with Receiver(certificate=certificate(tmp_path)) as receiver:
+        asyncio.run(story(receiver.url))
+        assert receiver.got == []
+
+
+def test_a_name_server_that_hangs_costs_the_attempt_its_time_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.webhooks.ATTEMPT_SECONDS", 0.5)
+    let_go = threading.Event()
+
+    def hanging(*_: object) -> list[tuple[Any, ...]]:
+        let_go.wait(20)
+        return []
+
+    async def story() -> None:
+        async with HttpSender("test", hanging) as sender:
+            with pytest.raises(WebhookFailed, match="no answer within"):
+                await sender.post("http://hooks.example.com/", {}, b"{}")
+
+    try:
+        asyncio.run(asyncio.wait_for(story(), 10))
+    finally:
+        let_go.set()

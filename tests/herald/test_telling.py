@@ -148,7 +148,7 @@ def test_each_party_is_told_of_its_own_view_alone(gateways: Make, receivers: Rec
         (made, "invoices/1"),
         ("ObjectRemoved:DeleteMarkerCreated", "drafts/1"),
     ]
-    assert hooks["globex"].events == [(made, "invoices/1"), (made, "acks/1")]
+    assert sorted(hooks["globex"].events) == [(made, "acks/1"), (made, "invoices/1")]
     assert hooks["initech"].events == [(made, "invoices/1")]
     assert hooks["umbra"].got == []
 
