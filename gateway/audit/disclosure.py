@@ -25,7 +25,9 @@ AUTHOR_DETAIL = "author"
 """Events about a version that another party wrote (read, refusal, delivery) name its author here;
 without it nobody is taken for the author of what such an event is about."""
 
-AUTHORING = frozenset({"write", "marker", "unwrite", "tags", "bucket", "policy", "key", "delivery"})
+AUTHORING = frozenset(
+    {"write", "marker", "unwrite", "tags", "grants", "bucket", "policy", "key", "delivery"}
+)
 """Kinds whose actor is the author unless `detail/author` says otherwise."""
 
 NOBODY: Roles = frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from gateway.catalog import promises, telling, views
@@ -52,13 +53,18 @@ def _one(tx: Transaction, change: Redecided, number: int) -> None:
     author = next((holder for holder in held if holder.party == version.author), None)
     if author is None:
         return
-    moves = views.Moves(number)
-    views.reopen(tx, version, change.grants, held, author, moves)
-    moves.settle(tx)
+    differs = {holder.grant for holder in held} != set(change.grants)
+    if differs:
+        moves = views.Moves(number)
+        views.reopen(tx, version, change.grants, held, author, moves)
+        moves.settle(tx)
+        telling.entered(tx, version, _gained(change, held), change.event)
+    ended = promises.withdraw(tx, version, lambda place: place not in change.places)
+    made = [promises.promise_missing(tx, version, each, number) for each in change.promises]
+    if differs or ended or any(made):
+        tx.record(change.event, number)
+
+
+def _gained(change: Redecided, held: Sequence[views.Holder]) -> Sequence[str]:
     before = {holder.party for holder in held}
-    came = [grant.party for grant in change.grants if grant.party not in before]
-    telling.entered(tx, version, came, change.event)
-    promises.withdraw(tx, version, lambda place: place not in change.places)
-    for promise in change.promises:
-        promises.promise_missing(tx, version, promise, number)
-    tx.record(change.event, number)
+    return [grant.party for grant in change.grants if grant.party not in before]

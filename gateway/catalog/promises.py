@@ -172,13 +172,16 @@ def cancel_version(tx: Transaction, version: Version) -> None:
         end(tx, id_, CANCELLED, (place[0], place[1], place[2]))
 
 
-def withdraw(tx: Transaction, version: Version, lost: Callable[[Place], bool]) -> None:
-    """Ends what was not sent to the places that policy no longer gives the version. An attempt
-    that is under way goes on; the next one asks."""
+def withdraw(tx: Transaction, version: Version, lost: Callable[[Place], bool]) -> int:
+    """Ends what was not sent to the places that policy no longer gives the version; returns how
+    many. An attempt that is under way goes on; the next one asks."""
+    count = 0
     for id_, *place in tx.all(UNSENT, (version.number, tx.clock())):
         where = (place[0], place[1], place[2])
         if lost(where):
             end(tx, id_, WITHDRAWN, where)
+            count += 1
+    return count
 
 
 def end(tx: Transaction, delivery: int, state: int, place: Place) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from gateway.catalog import Entry, Expect, Page
 from gateway.exchange.buckets import Buckets
+from gateway.exchange.convergence import Convergence
 from gateway.exchange.floor import Floor, Means, StoreOf
 from gateway.exchange.history import History
 from gateway.exchange.lifecycle import Lifecycle
@@ -51,6 +55,14 @@ class Exchange:
     def lifecycle(self) -> Lifecycle:
         """For the worker alone: no door calls it, and nobody asks for it."""
         return self._lifecycle
+
+    def converging(
+        self,
+        ticks: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> Convergence:
+        """For the worker alone, one for each exchange."""
+        return Convergence(self._floor, ticks=ticks, sleep=sleep)
 
     @property
     def mesh(self) -> Mesh:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from gateway.catalog import Configurations, Expect, Ledger, Uploads
+from gateway.catalog import Configurations, Convergence, Expect, Ledger, Surveys, Uploads
 from gateway.errors import (
     CatalogUnavailable,
     CrossdockError,
@@ -49,7 +50,7 @@ READERS = frozenset({May.READ, May.BOTH})
 WRITERS = frozenset({May.WRITE, May.BOTH})
 
 
-class Rows(Ledger, Configurations, Uploads, Protocol):
+class Rows(Ledger, Configurations, Uploads, Surveys, Convergence, Protocol):
     """What the verbs need of the catalog."""
 
 
@@ -72,7 +73,11 @@ class Means:
 
 
 class Floor:
-    """The mesh and stores in force (swapped whole by `enter`), and what is asked before a verb."""
+    """The mesh and stores in force (swapped whole by `enter`), and what is asked before a verb.
+
+    `settled` are the versions (the first number, and the one behind the last) whose grants have
+    been decided again under this mesh, though they may name an older revision.
+    """
 
     def __init__(self, means: Means, mesh: Mesh, stores: StoreOf) -> None:
         self.means = means
@@ -80,10 +85,13 @@ class Floor:
         self.mesh = mesh
         self.stores = stores
         self.withdrawals = 0
+        self.asked = 0  # requests so far
+        self.settled = (0, 0)
         self._entered = asyncio.Event()
 
     def enter(self, mesh: Mesh, stores: StoreOf) -> None:
         self.mesh, self.stores = mesh, stores
+        self.settled = (0, 0)
         self.withdrew()
         self._entered.set()
         self._entered = asyncio.Event()
@@ -94,17 +102,20 @@ class Floor:
 
     async def next_mesh(self, revision: str) -> None:
         """Returns once a mesh of another revision is in force."""
-        if self.mesh.revision != revision:
-            return
-        try:
-            await asyncio.wait_for(self._entered.wait(), POLICY_WAIT_S)
-        except TimeoutError:
-            raise CatalogUnavailable("the policy in force can't be loaded") from None
+        if self.mesh.revision == revision and not await self.next_entry(POLICY_WAIT_S):
+            raise CatalogUnavailable("the policy in force can't be loaded")
+
+    async def next_entry(self, seconds: float) -> bool:
+        """Waits for the next mesh; False if none came within that time."""
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self._entered.wait(), seconds)
+        return False
 
     # --- questions -----------------------------------------------------------------------------
 
     async def bucket(self, caller: Caller, name: str) -> Bucket:
         """The bucket, if the caller's party is a member of it; else there is none."""
+        self.asked += 1
         bucket = self.mesh.buckets.get(name) or await self.rows.bucket(name)
         if bucket is None or not self.is_member(caller.party, bucket):
             raise self.refused(caller, ObjectRef(name, ""), NoSuchBucket(bucket=name))
@@ -138,7 +149,8 @@ class Floor:
 
     def sees(self, party: str, held: Held, bucket: Bucket) -> bool:
         """Whether the policy in force, asked beside the stored grant, lets the party see it."""
-        if held.grant.revision == self.mesh.revision:
+        first, end = self.settled
+        if held.grant.revision == self.mesh.revision or first <= held.version.number < end:
             return True
         return bool(self.mesh.policy.sees(party, held.version.facts, bucket).allowed)
 

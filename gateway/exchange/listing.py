@@ -83,6 +83,7 @@ class Listing:
             limit=min(span.limit, PAGE_KEYS_MAX),
             within=caller.principal.keys,
             as_of=span.as_of,
+            settled=self._floor.settled,
         )
 
     def _sees(self, caller: Caller, bucket: Bucket) -> Sees:

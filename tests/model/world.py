@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from gateway.exchange.listing import Span
 from gateway.exchange.reading import from_extents
 from gateway.exchange.terms import Draft
 from gateway.model import (
+    EMPTY,
     Caller,
     Chunks,
     Event,
@@ -120,6 +121,7 @@ class World:
             offload=_inline,
         )
         self.exchange = Exchange(means, self.mesh, self.stores)
+        self.convergence = self.exchange.converging(lambda: 0.0, _no_sleep)
         self.courier = self.make_courier()
 
     def make_courier(self) -> Courier:
@@ -160,13 +162,20 @@ class World:
         self.exchange.enter(self.mesh, self.stores)
 
     def put(self, party: str, key: str, content: bytes, tags: dict[str, str]) -> Version:
+        return self.put_at(party, ref(key), content, tags)
+
+    def put_at(
+        self, party: str, where: ObjectRef, content: bytes, tags: Mapping[str, str] = EMPTY
+    ) -> Version:
         body = Bytes(content)
-        draft = Draft(tags=tags)
-        verb = self.exchange.objects.put(caller(party), ref(key), body, draft, Expect())
+        verb = self.exchange.objects.put(caller(party), where, body, Draft(tags=tags), Expect())
         return self.run(verb).version
 
     def delete(self, party: str, key: str, version: str = "") -> str:
-        verb = self.exchange.removals.delete(caller(party), ref(key), version=version)
+        return self.delete_at(party, ref(key), version)
+
+    def delete_at(self, party: str, where: ObjectRef, version: str = "") -> str:
+        verb = self.exchange.removals.delete(caller(party), where, version=version)
         return self.run(verb).label
 
     def tag(self, party: str, key: str, version: str, tags: dict[str, str]) -> None:
@@ -175,13 +184,16 @@ class World:
 
     def read(self, party: str, key: str) -> bytes | None:
         """None where a GET answers 404."""
+        return self.read_at(party, ref(key))
+
+    def read_at(self, party: str, where: ObjectRef) -> bytes | None:
         try:
-            return self.run(self._read(party, key))
+            return self.run(self._read(party, where))
         except CrossdockError:
             return None
 
-    async def _read(self, party: str, key: str) -> bytes:
-        reading = await self.exchange.objects.read(caller(party), ref(key))
+    async def _read(self, party: str, where: ObjectRef) -> bytes:
+        reading = await self.exchange.objects.read(caller(party), where)
         return b"".join([chunk async for chunk in reading.open(0, reading.version.size)])
 
     def list(self, party: str, limit: int = 3) -> list[tuple[str, str]]:
@@ -198,6 +210,11 @@ class World:
             if not page.truncated:
                 return found
             after = page.last
+
+    def converge(self) -> None:
+        """All that is there already follows the policy in force."""
+        while self.run(self.convergence.step()):
+            pass
 
     def drain(self) -> None:
         """Couriers work until nothing is owed, hour by hour, as long as stores may recover."""
