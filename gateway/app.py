@@ -18,7 +18,7 @@ from gateway.catalog import Catalog, Claim
 from gateway.config import Config, Listen
 from gateway.courier.courier import Courier
 from gateway.errors import StartRefused, StoreUnavailable
-from gateway.exchange import Exchange, Means
+from gateway.exchange import Convergence, Exchange, Headway, Means
 from gateway.exchange.applying import put_in_force
 from gateway.exchange.collector import Collector
 from gateway.exchange.reading import from_extents
@@ -39,7 +39,7 @@ from gateway.operations import gate
 from gateway.operations.admin import AdminDoor
 from gateway.operations.commands import Commands
 from gateway.operations.control import ControlServer
-from gateway.operations.doors import Door, SmallServer, open_door
+from gateway.operations.doors import Door, SmallServer, limits_of, open_door
 from gateway.operations.health import Vitals
 from gateway.operations.hooks import Hooks
 from gateway.operations.housekeeping import Expiring, Housekeeping
@@ -49,7 +49,6 @@ from gateway.operations.outside import Outside, checkpoint, open_catalog
 from gateway.operations.reload import Policies
 from gateway.operations.storerooms import Storerooms
 from gateway.policy.mesh import Mesh
-from gateway.s3.desk import Limits
 from gateway.s3.server import S3Door
 from gateway.sealer import Sealer
 from gateway.stores import Store
@@ -87,6 +86,7 @@ class House:
         default_factory=lambda: ThreadPoolExecutor(HASH_THREADS, "hash")
     )
     _exchange: Exchange | None = None
+    _convergence: Convergence | None = None
 
     def __post_init__(self) -> None:
         self.courier = Courier(
@@ -123,6 +123,15 @@ class House:
     def mesh(self) -> Mesh:
         return self.exchange.mesh
 
+    @property
+    def convergence(self) -> Convergence:
+        if self._convergence is None:
+            raise StartRefused("no policy is in force yet")
+        return self._convergence
+
+    def headway(self) -> Headway | None:
+        return self._convergence.headway if self._convergence else None
+
     async def enter(self, mesh: Mesh) -> None:
         """Puts a mesh in force everywhere. The catalog comes before the exchange: from then on no
         commit under the old revision gets through, and each waits for the new one."""
@@ -134,6 +143,7 @@ class House:
         mesh = await put_in_force(self.catalog, mesh, event)
         if self._exchange is None:
             self._exchange = Exchange(self._means(), mesh, stores)
+            self._convergence = self._exchange.converging(self.outside.ticks)
         else:
             self._exchange.enter(mesh, stores)
         await self.enter_keys()
@@ -269,6 +279,7 @@ async def _house(config: Config, outside: Outside, stack: AsyncExitStack) -> Hou
     sender = await stack.enter_async_context(HttpSender(__version__))
     hooks = Hooks(secret_of)
     house = House(config, outside, catalog, seal, sealer, vitals, rooms, hooks, sender)
+    vitals.headway = house.headway
     stack.callback(house.hashing.shutdown, cancel_futures=True)
     return house
 
@@ -315,6 +326,7 @@ async def _workers(
         "policies": policies.watch(),
         "housekeeping": housekeeping.run(),
         "lifecycle": expiring.run(),
+        "convergence": house.convergence.run(),
     }
     tasks = [asyncio.create_task(run, name=name) for name, run in runs.items()]
 
@@ -339,6 +351,7 @@ async def _control(house: House, stack: AsyncExitStack) -> None:
         checkpoint=lambda: checkpoint(house.sealer, house.catalog),
         keys_changed=house.enter_keys,
         resumed=house.nudge,
+        headway=house.headway,
     )
     server = ControlServer(house.config.state, commands.actions())
     await server.start()
@@ -368,18 +381,7 @@ async def _s3_door(house: House, listen: Listen) -> Door:
         domain=config.domain,
         external_url=config.external_url,
         trusted_proxies=config.trusted_proxies,
-        limits=Limits(
-            body_bytes_max=limits.body,
-            head_bytes_max=limits.header,
-            document_bytes_max=limits.xml,
-            requests_max=limits.requests,
-            party_requests_max=limits.party,
-            connections_max=gate.connections(limits.connections),
-            parts_max=limits.parts,
-            head_s=limits.head,
-            stall_s=limits.stall,
-            idle_s=limits.idle,
-        ),
+        limits=limits_of(limits),
     )
     return await open_door(door.start, partial(door.stop, limits.stop), listen)
 

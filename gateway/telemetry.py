@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import time
 from bisect import bisect_left
@@ -235,6 +236,22 @@ class _Webhooks:
         self._seconds.labels(party, webhook).inc(seconds)
 
 
+class _Converging:
+    """How far the versions that are there follow the policy in force."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        text = "Versions older than the policy in force: in all, and decided again."
+        name = "crossdock_convergence_versions"
+        self._versions = Gauge(name, text, ("what",), registry=registry)
+        text = "Until all of them follow it; NaN: not known yet."
+        self._left = Gauge("crossdock_convergence_left_seconds", text, registry=registry)
+
+    def told(self, seen: int, total: int, left_s: float | None) -> None:
+        self._versions.labels("all").set(total)
+        self._versions.labels("decided").set(seen)
+        self._left.set(math.nan if left_s is None else left_s)
+
+
 @dataclass(slots=True)
 class _Calls:
     """What one verb of one store has taken so far; `outcomes` counts by error, "" for none."""
@@ -326,6 +343,7 @@ class Telemetry:
         self.store_problems = gauge(
             "crossdock_store_problems", "Stores that can't be used as they are."
         ).set
+        self.converging = _Converging(registry).told
         self.catalog_well = gauge(
             "crossdock_catalog_well", "1 if the catalog answered when this was asked for."
         ).set

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import click
 
 from gateway.cli import show
 from gateway.cli.session import NO, Session, command, ref_of
 from gateway.errors import BadInput, NoSuchBucket
+from gateway.exchange import Headway
 from gateway.model import Bucket, Facts, ObjectRef
+from gateway.operations.health import shown
 from gateway.policy.explain import Explanation
 from gateway.policy.mesh import Mesh
 
@@ -73,6 +76,33 @@ def explain(
         _print(f"{party} {verb} {object}", each if verb == "read" else "", answer)
     if not any(answer.allowed for answer in answers.values()):
         raise SystemExit(NO)
+
+
+@policy.command()
+@command
+def status(session: Session) -> None:
+    """How far the files that are there follow the policy in force. Exits 1 until all of them do."""
+    told = session.ask("policy.status", {})
+    if not told:
+        progress = session.read(lambda catalog: catalog.progress())
+        told = shown(Headway.of(progress) if progress else None)
+    if session.as_json:
+        show.as_json(told)
+    elif told:
+        show.say(f"in force: {told['revision']}")
+        show.say(f"decided again: {told['versions_decided']} of {told['versions']} versions")
+        show.say(_left(told))
+    else:
+        show.say("no policy is in force yet")
+    if not told.get("done"):
+        raise SystemExit(NO)
+
+
+def _left(told: Mapping[str, Any]) -> str:
+    if told["done"]:
+        return "all follow it"
+    seconds = told["seconds_left"]
+    return "not done yet" if seconds is None else f"done in about {seconds:.0f} s"
 
 
 def _bucket(mesh: Mesh, ref: ObjectRef) -> Bucket:

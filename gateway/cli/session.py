@@ -60,6 +60,17 @@ class Session:
 
         return asyncio.run(run())
 
+    def ask(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """One question to the running gateway; None if there is none."""
+
+        async def run() -> Any:
+            try:
+                return await ask(self.config.state, name, arguments)
+            except NotRunning:
+                return None
+
+        return asyncio.run(run())
+
     def mesh(self) -> Mesh:
         """The folder as it lies there now; its mistakes are the command's."""
         return offline.mesh_of_folder(self.config)

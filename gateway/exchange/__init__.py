@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from gateway.catalog import Entry, Expect, Page
 from gateway.exchange.buckets import Buckets
-from gateway.exchange.convergence import Convergence
+from gateway.exchange.convergence import Convergence, Headway
 from gateway.exchange.floor import Floor, Means, StoreOf
 from gateway.exchange.history import History
 from gateway.exchange.lifecycle import Lifecycle
@@ -71,12 +71,14 @@ class Exchange:
 
 __all__ = [
     "Completion",
+    "Convergence",
     "CopySource",
     "Draft",
     "Entry",
     "Exchange",
     "Expect",
     "Found",
+    "Headway",
     "Means",
     "Page",
     "PartClaim",

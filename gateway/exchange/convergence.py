@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Headway:
     """How far the walk is: `reached` as in Progress; `seconds` are those that it took so far in
     this process, for `fresh` versions."""
 
@@ -44,6 +44,10 @@ class Standing:
     @property
     def done(self) -> bool:
         return self.reached == 0
+
+    @classmethod
+    def of(cls, progress: Progress) -> Headway:
+        return cls(progress.revision, progress.reached, progress.seen, progress.total)
 
     @property
     def left_s(self) -> float | None:
@@ -69,9 +73,9 @@ class Convergence:
         self._walk: _Walk | None = None
 
     @property
-    def standing(self) -> Standing | None:
+    def headway(self) -> Headway | None:
         """None until the policy in force was looked up."""
-        return self._walk.standing if self._walk else None
+        return self._walk.headway if self._walk else None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -89,7 +93,7 @@ class Convergence:
         """One bounded unit of work, and the pause that others are owed for it; False if there is
         nothing to do for now."""
         walk = await self._current()
-        if walk is None or walk.standing.done:
+        if walk is None or walk.headway.done:
             return False
         try:
             worked_s, changed = await walk.step(self._pace.versions)
@@ -118,7 +122,7 @@ class _Walk:
         self, floor: Floor, mesh: Mesh, progress: Progress, ticks: Callable[[], float]
     ) -> None:
         self.mesh = mesh
-        self.standing = Standing(progress.revision, progress.reached, progress.seen, progress.total)
+        self.headway = Headway.of(progress)
         self._floor = floor
         self._rows = floor.rows
         self._number = progress.number
@@ -131,7 +135,7 @@ class _Walk:
         """Looks at so many versions; returns the seconds that this kept the event loop, and how
         many were to be changed."""
         began = self._ticks()
-        page = await self._rows.survey(self.standing.reached, limit)
+        page = await self._rows.survey(self.headway.reached, limit)
         changes = tuple(await self._changes(page))
         worked_s = self._ticks() - began
         unsaved = self._unsaved + page.seen
@@ -143,8 +147,8 @@ class _Walk:
         return worked_s, len(changes)
 
     def _advance(self, page: Survey, began: float) -> None:
-        old = self.standing
-        self.standing = replace(
+        old = self.headway
+        self.headway = replace(
             old,
             reached=page.last,
             seen=old.seen + page.seen,
@@ -152,8 +156,8 @@ class _Walk:
             seconds=old.seconds + self._ticks() - began,
         )
         self._settle()
-        if self.standing.done:
-            log.info("converged", extra={"revision": old.revision, "versions": self.standing.seen})
+        if self.headway.done:
+            log.info("converged", extra={"revision": old.revision, "versions": self.headway.seen})
 
     async def _save(self, step: Step) -> None:
         fault("convergence.before-step")
@@ -179,4 +183,4 @@ class _Walk:
     def _settle(self) -> None:
         """Reads and listings need not ask about what was decided again."""
         if self._floor.mesh is self.mesh:
-            self._floor.settled = (self.standing.reached, self._number)
+            self._floor.settled = (self.headway.reached, self._number)

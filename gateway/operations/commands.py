@@ -15,8 +15,10 @@ from typing import Any
 
 from gateway.catalog import Catalog, SealedKey
 from gateway.errors import BadInput, NotFound
+from gateway.exchange import Headway
 from gateway.identity import Random, Seal, new_key, seal_secret
 from gateway.operations.control import Action, Progress
+from gateway.operations.health import shown
 from gateway.operations.keys import LOG_VERIFIER, key_event
 from gateway.operations.outside import PRIVATE
 from gateway.policy.mesh import Mesh
@@ -31,7 +33,8 @@ Arguments = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Commands:
     """`keys_changed` and `resumed` tell a running gateway what to look at again; `checkpoint`
-    seals what the log holds and returns the newest signed checkpoint."""
+    seals what the log holds and returns the newest signed checkpoint; `headway` is that of a
+    running gateway's convergence."""
 
     catalog: Catalog
     seal: Seal
@@ -41,6 +44,7 @@ class Commands:
     checkpoint: Callable[[], Awaitable[str]]
     keys_changed: Callable[[], Awaitable[None]]
     resumed: Callable[[], None]
+    headway: Callable[[], Headway | None]
 
     def actions(self) -> Mapping[str, Action]:
         return MappingProxyType(
@@ -49,6 +53,7 @@ class Commands:
                 "key.revoke": self.revoke_keys,
                 "deliveries.retry": self.retry,
                 "notices.retry": self.retry_notices,
+                "policy.status": self.policy_status,
                 "backup": self.backup,
                 "audit.checkpoint": self.seal_log,
             }
@@ -113,6 +118,9 @@ class Commands:
                 break
         self.resumed()
         return {"resumed": count}
+
+    async def policy_status(self, arguments: Arguments, progress: Progress) -> Any:
+        return shown(self.headway())
 
     async def backup(self, arguments: Arguments, progress: Progress) -> Any:
         path = Path(_text(arguments, "path"))

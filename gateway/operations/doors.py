@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from gateway.config import Listen
+from gateway.config import LimitsEntry, Listen
 from gateway.errors import StartRefused
+from gateway.operations.gate import connections
+from gateway.s3.desk import Limits
 
 Start = Callable[[str, int, ssl.SSLContext | None], Awaitable[int]]
 """Listens on host and port, and returns the port that it got."""
@@ -24,6 +26,22 @@ class Door:
 
     listen: Listen
     close: Stop
+
+
+def limits_of(entry: LimitsEntry) -> Limits:
+    """What gateway.yaml says, in the S3 door's words."""
+    return Limits(
+        body_bytes_max=entry.body,
+        head_bytes_max=entry.header,
+        document_bytes_max=entry.xml,
+        requests_max=entry.requests,
+        party_requests_max=entry.party,
+        connections_max=connections(entry.connections),
+        parts_max=entry.parts,
+        head_s=entry.head,
+        stall_s=entry.stall,
+        idle_s=entry.idle,
+    )
 
 
 async def open_door(start: Start, stop: Stop, listen: Listen) -> Door:

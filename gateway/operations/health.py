@@ -10,6 +10,7 @@ from gateway import __version__
 from gateway.catalog import Backlog, Catalog
 from gateway.catalog.noticing import NoticeBacklog
 from gateway.errors import CatalogUnavailable, CrossdockError
+from gateway.exchange import Headway
 from gateway.model import DeliveryState
 from gateway.operations.reload import Standing
 from gateway.telemetry import Telemetry
@@ -28,6 +29,19 @@ class Sealing(Protocol):
     def sealed(self) -> int: ...
 
 
+def shown(headway: Headway | None) -> Mapping[str, Any]:
+    """How far the versions that are there follow the policy in force, as JSON."""
+    if headway is None:
+        return {}
+    return {
+        "revision": headway.revision,
+        "done": headway.done,
+        "versions_decided": headway.seen,
+        "versions": headway.total,
+        "seconds_left": None if headway.left_s is None else round(headway.left_s, 1),
+    }
+
+
 @dataclass(slots=True)
 class Vitals:
     """`changed`, `keys` and `stores` are told what is in force; the rest is asked when wanted."""
@@ -42,6 +56,7 @@ class Vitals:
     key_problems: tuple[str, ...] = ()
     store_problems: tuple[str, ...] = ()
     webhook_problems: tuple[str, ...] = ()
+    headway: Callable[[], Headway | None] = lambda: None
     stopping: bool = False
 
     def changed(self, standing: Standing) -> None:
@@ -66,6 +81,9 @@ class Vitals:
         return self.standing is not None and not self.stopping
 
     async def metrics(self) -> bytes:
+        headway = self.headway()
+        if headway is not None:
+            self.telemetry.converging(headway.seen, headway.total, headway.left_s)
         try:
             self._measured(await self.catalog.backlog(), await self.catalog.size())
             notices = await self.catalog.notice_backlog()
@@ -100,6 +118,7 @@ class Vitals:
             "uptime_seconds": (self.clock() - self.started) // S_NS,
             "catalog": {"problem": trouble},
             "policy": self._policy(),
+            "convergence": shown(self.headway()),
             "keys": {"in_force": self.key_count, "problems": list(self.key_problems)},
             "stores": {"problems": list(self.store_problems)},
             "deliveries": [self._owed(each) for each in backlog],

@@ -57,6 +57,7 @@ async def commanding(config: Config) -> AsyncIterator[Mapping[str, Action]]:
             checkpoint=lambda: checkpoint(sealer, catalog),
             keys_changed=_nobody_listens,
             resumed=lambda: None,
+            headway=lambda: None,
         )
         yield commands.actions()
     finally:

@@ -43,6 +43,7 @@ class Outside:
     """What comes from outside the program, and tests replace."""
 
     clock: Callable[[], int] = time.time_ns
+    ticks: Callable[[], float] = time.monotonic
     entropy: Callable[[int], bytes] = field(default_factory=Entropy)
     draw: Callable[[], float] = random.random
 

@@ -390,17 +390,17 @@ def test_a_walk_goes_on_after_a_restart(world: World) -> None:
     edit(world, "to: {initech: share}, since: always")
     for _ in range(2):
         assert world.run(world.convergence.step())
-    before = world.convergence.standing
+    before = world.convergence.headway
     assert before is not None
     world.restart()
     world.run(world.convergence.step())
-    after = world.convergence.standing
+    after = world.convergence.headway
     assert after is not None
     assert 0 < after.reached < before.reached
     assert after.seen > before.seen >= pace.BUSY_VERSIONS
     world.converge()
     assert len(world.list("initech", limit=1000)) == count
-    done = world.convergence.standing
+    done = world.convergence.headway
     assert done is not None
     assert (done.done, done.seen, done.total, done.left_s) == (True, count, count, 0.0)
 
