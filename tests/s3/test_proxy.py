@@ -8,6 +8,7 @@ the gateway below a path; `distrusted` tells what it was, and is not believed.
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
 import urllib.request
 import zlib
@@ -154,8 +155,18 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[tuple[
             each.close()
 
 
+def reserved_port(stack: ExitStack) -> int:
+    """A port that no gateway gets meanwhile, though nginx will: both may reuse addresses, and
+    this one does not listen."""
+    held = stack.enter_context(socket.socket())
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port: int = held.getsockname()[1]
+    return port
+
+
 def behind(stack: ExitStack, folder: Path, setup: str, scheme: str, pem: Path) -> Behind:
-    url = f"{scheme}://127.0.0.1:{free_port()}"
+    url = f"{scheme}://127.0.0.1:{reserved_port(stack)}"
     settings = {**SETUPS[setup][1]}
     if "external_url" in settings:
         settings["external_url"] = settings["external_url"].replace("URL", url)
