@@ -77,7 +77,7 @@ def write(tx: Transaction, change: Write) -> Version:
     if change.promises:
         promises.promise_version(tx, version, change.promises, number)
     telling.wrote(tx, change, version, grants)
-    tx.record(_told_to(change.event, (g.party for g in grants[len(change.grants) :])), number)
+    tx.record(_told_to(change, (g.party for g in grants[len(change.grants) :])), number)
     return version
 
 
@@ -109,9 +109,12 @@ def _with_inherited(tx: Transaction, grants: Sequence[Grant], hidden: int) -> tu
     return (*grants, *(holder.grant for holder in held if holder.party not in named))
 
 
-def _told_to(event: Event, parties: Iterable[str]) -> Event:
-    """An event belongs to the view of each party that gained or lost something by it."""
-    more = [party for party in parties if party not in event.readers]
+def _told_to(change: Change, parties: Iterable[str]) -> Event:
+    """An event belongs to the view of each party that gained or lost something by it, but for
+    those that policy no longer tells anything of the version."""
+    event = change.event
+    withheld = frozenset() if isinstance(change, FirstRead) else change.withheld
+    more = [party for party in parties if party not in event.readers and party not in withheld]
     return replace(event, readers=(*event.readers, *more)) if more else event
 
 
@@ -149,7 +152,7 @@ def unwrite(tx: Transaction, change: Unwrite) -> Version:
     for holder in held:
         promises.revive(tx, holder.party, version.ref, number)
     telling.unwrote(tx, change, version, [holder.party for holder in held])
-    tx.record(_told_to(change.event, (holder.party for holder in held)), number)
+    tx.record(_told_to(change, (holder.party for holder in held)), number)
     return version
 
 
@@ -173,7 +176,7 @@ def retag(tx: Transaction, change: Retag) -> Version:
         promises.revive(tx, party, version.ref, number)
     before, now = [h.party for h in held], [g.party for g in change.grants]
     telling.retagged(tx, change, version, before, now)
-    tx.record(_told_to(change.event, (holder.party for holder in held)), number)
+    tx.record(_told_to(change, (holder.party for holder in held)), number)
     return version
 
 
@@ -188,7 +191,7 @@ def relock(tx: Transaction, change: Relock) -> Version:
     tx.run("UPDATE versions SET lock = ? WHERE number = ?", (lock_text(lock), version.number))
     if change.retention:
         telling.retained(tx, version, change.event)
-    tx.record(_told_to(change.event, (holder.party for holder in held)), number)
+    tx.record(_told_to(change, (holder.party for holder in held)), number)
     return replace(version, lock=lock)
 
 

@@ -20,6 +20,9 @@ from gateway.model import (
     Version,
 )
 
+# `withheld` are parties with an open grant to whom the policy in force denies the version: they are
+# told nothing of the change.
+
 # --- changes -------------------------------------------------------------------------------------
 
 
@@ -87,6 +90,7 @@ class Write:
     upload: str = ""
     parts: tuple[tuple[int, str], ...] = ()
     judged: Judged | None = None
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Unwrite:
     expect: Expect = field(default_factory=Expect)
     bypass: bool = False  # of a GOVERNANCE retention
     judged: Judged | None = None
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,7 @@ class Retag:
     event: Event
     grants: tuple[Grant, ...] = ()
     promises: tuple[Promise, ...] = ()
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,7 @@ class Relock:
     retention: tuple[str, int] | None = None  # mode ("" takes it away) and moment
     hold: str = ""
     bypass: bool = False
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -29,6 +29,7 @@ from gateway.model import (
     Bucket,
     Caller,
     Event,
+    Grant,
     Held,
     May,
     ObjectRef,
@@ -153,6 +154,16 @@ class Floor:
         if held.grant.revision == self.mesh.revision or first <= held.version.number < end:
             return True
         return bool(self.mesh.policy.sees(party, held.version.facts, bucket).allowed)
+
+    def withheld(
+        self, holders: Sequence[Grant], version: Version | None, bucket: Bucket
+    ) -> frozenset[str]:
+        """Those of a version's holders to whom the policy in force denies it: their grants are
+        about to end, and they are told of nothing any more."""
+        if version is None:
+            return frozenset()
+        held = ((grant.party, Held(version, grant)) for grant in holders)
+        return frozenset(party for party, each in held if not self.sees(party, each, bucket))
 
     async def held(
         self, caller: Caller, ref: ObjectRef, bucket: Bucket, version: str, as_of: int | None

@@ -72,7 +72,11 @@ class Locking:
             outcome=outcome.strip(),
             readers=(caller.party,),
         )
-        change = Relock(version.ref, version.id, caller.party, event, retention, hold, bypass)
+        holders = await self._floor.rows.grants_of(version.number)
+        withheld = self._floor.withheld(holders, version, found.bucket)
+        change = Relock(
+            version.ref, version.id, caller.party, event, retention, hold, bypass, withheld
+        )
         try:
             await self._floor.rows.commit(change)
         except Locked as error:

@@ -72,6 +72,7 @@ class Removals:
             return Removed()
         marker = self._marker(caller, ref, bucket, held)
         expect = await self._floor.judged_on_view(caller, ref, bucket, expect)
+        holders = await self._floor.rows.grants_of(held.version.number) if held else ()
 
         def change() -> Write:
             revision = self._floor.mesh.revision
@@ -81,7 +82,7 @@ class Removals:
                 ref,
                 version=marker.id,
                 outcome="expired" if judged else "deleted",
-                readers=(caller.party, *self._recipients(held, bucket)),
+                readers=(caller.party,),
                 detail=_why(judged),
             )
             fault("exchange.before-marker")
@@ -94,6 +95,7 @@ class Removals:
                 shown=bucket.versioning is not Versioning.OFF,
                 expect=expect,
                 judged=judged,
+                withheld=self._floor.withheld(holders, held.version if held else None, bucket),
             )
 
         committed = await commit_decided(self._floor, caller, ref, bucket, change)
@@ -126,7 +128,11 @@ class Removals:
             readers=(caller.party,),
             detail=_why(judged),
         )
-        change = Unwrite(ref, held.version.id, caller.party, event, expect, bypass, judged)
+        holders = await self._floor.rows.grants_of(held.version.number)
+        withheld = self._floor.withheld(holders, held.version, bucket)
+        change = Unwrite(
+            ref, held.version.id, caller.party, event, expect, bypass, judged, withheld
+        )
         fault("exchange.before-unwrite")
         try:
             await self._floor.rows.commit(change)
@@ -143,13 +149,6 @@ class Removals:
         draft = Draft(old.headers, old.metadata, old.tags) if old else Draft()
         made = self._objects.new_version(caller, ref, bucket, draft)
         return replace(made, marker=True, lock=None, size=old.size if old else 0)
-
-    def _recipients(self, held: Held | None, bucket: Bucket) -> tuple[str, ...]:
-        """The parties whose view the marker changes, as far as policy gave them the version."""
-        if held is None:
-            return ()
-        decision = self._floor.mesh.policy.decide(held.version.facts, bucket)
-        return tuple(share.party for share in decision.shares)
 
 
 def _why(judged: Judged | None) -> Mapping[str, str]:

@@ -53,6 +53,7 @@ class Tagging:
                 decided_event(self._floor, "tags", "tagged", caller, held.version, decision),
                 grants_of(caller.party, decision),
                 retag_promises(decision, made),
+                self._floor.withheld(holders, held.version, bucket),
             )
 
         committed = await commit_decided(self._floor, caller, ref, bucket, change)

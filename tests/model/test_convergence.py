@@ -457,5 +457,21 @@ def test_each_change_is_told_to_the_parties_that_it_touches(world: World) -> Non
     assert said(record, "initech")["to/initech"] == "withdrawn"
 
 
+def test_whom_policy_denies_a_version_is_told_nothing_of_it_before_the_walk_comes(
+    world: World,
+) -> None:
+    edit(world, "to: {initech: share, globex: share}")
+    old, other = put(world), put(world, "j")
+    edit(world, "to: {globex: share}")
+    size = world.run(world.catalog.size())
+    world.tag("acme", "k", old.id, {"a": "b"})
+    world.delete("acme", "j")
+    world.delete("acme", "j", other.id)
+    records = [decode(r.openings) for r in world.run(world.catalog.records(size, 9))]
+    assert [record.value("kind") for record in records] == ["tags", "marker", "unwrite"]
+    assert [said(record, "initech") for record in records] == [{}, {}, {}]
+    assert all(said(record, "globex") for record in records)
+
+
 def said(record: Opened, party: str) -> dict[str, str]:
     return {item.field: item.value or "" for item in open_for(record, party)}
