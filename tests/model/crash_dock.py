@@ -35,6 +35,7 @@ from tests.model.world import START, caller, mesh_of, ref
 
 SECOND = 10**9
 HOUR = 3600 * SECOND
+STEPS_MAX = 99
 DAY = 24 * HOUR
 PARTIES = ("acme", "globex", "initech")
 SIGNER = Signer("crossdock.test/log", bytes(32))
@@ -54,7 +55,10 @@ parties:
 buckets:
   orders:
     owner: acme
-    members: {acme: {write: ["in/**", "out/**"]}, globex: {write: ["acks/**"]}, initech: {}}
+    members:
+      acme: {write: ["in/**", "out/**", "past/**"]}
+      globex: {write: ["acks/**"]}
+      initech: {}
 """
 ACME = """
 party: acme
@@ -67,6 +71,7 @@ party: acme
 sends:
   - {id: in, bucket: orders, keys: ["in/**"], to: {globex: copy, initech: share}}
   - {id: out, bucket: orders, keys: ["out/**"], to: {globex: copy}}
+  - {id: past, bucket: orders, keys: ["past/**"], to: {initech: share}, since: always}
 accepts: [{id: acks, from: [globex], bucket: orders}]
 """
 GLOBEX = """
@@ -174,6 +179,15 @@ class Dock:
         self.mesh = await put_in_force(self.catalog, mesh, event)
         self.exchange.enter(self.mesh, self.stores)
 
+    async def converge(self) -> None:
+        """A walk of its own brings the versions that are there under the policy in force."""
+        ticks = itertools.count()
+        walk = self.exchange.converging(lambda: float(next(ticks)), _no_sleep)
+        for _ in range(STEPS_MAX):
+            if not await walk.step():
+                return
+        raise AssertionError("convergence does not come to an end")
+
     async def deliver(self) -> None:
         """A courier of its own works until nothing is due any more."""
         courier = Courier(
@@ -255,3 +269,7 @@ def _none() -> Sequence[Bucket]:
 async def _inline(work: Callable[[], None]) -> None:
     await asyncio.sleep(0)
     work()
+
+
+async def _no_sleep(_: float) -> None:
+    """Time is the story's own."""

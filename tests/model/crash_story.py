@@ -140,6 +140,11 @@ async def _edit(dock: Dock, _: Acks) -> str:
     return dock.mesh.revision
 
 
+async def _converge(dock: Dock, _: Acks) -> str:
+    await dock.converge()
+    return "converged"
+
+
 async def _deliver(dock: Dock, _: Acks) -> str:
     await dock.deliver()
     return "delivered"
@@ -222,7 +227,9 @@ STORY = (
     unwrite("unwrite", "in/a", "wrong"),
     put("gone", "acme", "in/gone", b"soon gone"),
     delete("delete", "in/gone"),
+    put("early", "acme", "past/note", b"initech gets past/ later, and this too"),
     Step("edit", _edit),
+    Step("converge", _converge),
     put("late", "acme", "out/late", b"globex gets out/ now"),
     Step("read", _read),
     Step("seal again", _seal),
