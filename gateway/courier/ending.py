@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -48,7 +48,7 @@ def event(claim: Claim, ended: Outcome, now: int, revision: str) -> Event | None
     holds S3's code but neither the target's key, store and etag nor any error text."""
     if ended.state is DeliveryState.PENDING:
         return None
-    delivery, version = claim.delivery, claim.version
+    delivery = claim.delivery
     word = "occupied" if ended.code == OCCUPIED.code else ended.state.value
     detail = {"kind": delivery.kind.value, "attempts": str(delivery.attempts + 1)}
     if ended.code:
@@ -57,20 +57,7 @@ def event(claim: Claim, ended: Outcome, now: int, revision: str) -> Event | None
         detail["deadline"] = "missed" if late(delivery, now) else "kept"
     if ended.receipt is not None:
         detail |= {"size": str(ended.receipt.size), "sha256": ended.receipt.sha256}
-    return Event(
-        "delivery",
-        now,
-        party=delivery.author,
-        bucket=version.ref.bucket,
-        key=version.ref.key,
-        version=version.id,
-        outcome=word,
-        rule=delivery.rule,
-        revision=revision,
-        recipients=MappingProxyType({delivery.party: word}),
-        detail=MappingProxyType(detail),
-        readers=tuple(sorted({delivery.author, delivery.party})),
-    )
+    return _told(delivery, word, detail, now, revision)
 
 
 def observed(claim: Claim, ended: Outcome, now: int, began: int) -> Ended:
@@ -94,6 +81,14 @@ def late(delivery: Delivery, now: int) -> bool:
 
 def missed(delivery: Delivery, now: int, revision: str) -> Event:
     """The record that a copy was not there by its deadline: S3's OperationMissedThreshold."""
+    detail = {"kind": delivery.kind.value, "deadline": "missed"}
+    return _told(delivery, "late", detail, now, revision)
+
+
+def _told(
+    delivery: Delivery, word: str, detail: Mapping[str, str], now: int, revision: str
+) -> Event:
+    """Both the author and the recipient can open it."""
     return Event(
         "delivery",
         now,
@@ -101,10 +96,10 @@ def missed(delivery: Delivery, now: int, revision: str) -> Event:
         bucket=delivery.ref.bucket,
         key=delivery.ref.key,
         version=delivery.version,
-        outcome="late",
+        outcome=word,
         rule=delivery.rule,
         revision=revision,
-        recipients=MappingProxyType({delivery.party: "late"}),
-        detail=MappingProxyType({"kind": delivery.kind.value, "deadline": "missed"}),
+        recipients=MappingProxyType({delivery.party: word}),
+        detail=MappingProxyType(detail),
         readers=tuple(sorted({delivery.author, delivery.party})),
     )

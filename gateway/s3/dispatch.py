@@ -100,8 +100,7 @@ async def serve(desk: Desk, request: Request) -> Answer:
     if not operation.built:
         raise not_implemented(operation)
     heads.check(operation.name, request.headers, writes=operation.right.changes)
-    if heads.ENCRYPTION in request.headers:
-        await stated.check_encrypted(desk, request)
+    await stated.check_encrypted(desk, request, request.headers)
     await _check_owners(desk, request)
     try:
         return await HANDLERS[operation.handler](desk, request)

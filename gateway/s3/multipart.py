@@ -7,7 +7,7 @@ from dataclasses import replace
 from gateway.exchange import Completion, PartClaim
 from gateway.lifecycle import abortion, rules_of
 from gateway.model import Upload
-from gateway.s3 import body, heading, heads
+from gateway.s3 import body, heading, heads, stated
 from gateway.s3.checksums import named_algorithm, object_claim, upload_type
 from gateway.s3.dates import NS_PER_SECOND
 from gateway.s3.desk import Desk, Request
@@ -36,6 +36,7 @@ async def create_multipart_upload(desk: Desk, request: Request) -> Answer:
         replace(draft, checksum=algorithm, checksum_type=kind, lock=lock),
     )
     headers = await _abortion(desk, request, upload)
+    headers |= await stated.encryption(desk, request)
     if algorithm:
         headers["x-amz-checksum-algorithm"] = algorithm.upper()
         headers["x-amz-checksum-type"] = kind
@@ -46,10 +47,11 @@ async def create_multipart_upload(desk: Desk, request: Request) -> Answer:
 async def upload_part(desk: Desk, request: Request) -> Answer:
     number = _part_number(desk, request)
     content = body.upload(desk, request)
+    headers = await stated.encryption(desk, request)
     part = await desk.exchange.uploads.add_part(
         request.caller, request.ref, request.query["uploadId"], number, content
     )
-    headers = {"etag": heading.quoted(part.etag)}
+    headers["etag"] = heading.quoted(part.etag)
     if content.checksum:
         headers |= {f"x-amz-checksum-{name}": value for name, value in part.checksums.items()}
     return Answer(200, headers)
@@ -60,10 +62,12 @@ async def upload_part_copy(desk: Desk, request: Request) -> Answer:
     source = copy_source(request)
     text = request.headers.get("x-amz-copy-source-range")
     span = None if text is None else parse_copy_range(text, ANY_SIZE)
+    headers = await stated.encryption(desk, request)
     part, _ = await desk.exchange.uploads.add_part_copy(
         request.caller, request.ref, request.query["uploadId"], number, source, span
     )
-    headers = {"x-amz-copy-source-version-id": source.version} if source.version else {}
+    if source.version:
+        headers["x-amz-copy-source-version-id"] = source.version
     result = CopyResult(part.etag, part.at // NS_PER_SECOND, part.checksums)
     return heading.document(build.copied_part(result), headers)
 

@@ -12,7 +12,7 @@ from gateway.errors import KeyTooLong, TooLarge
 from gateway.exchange import Found
 from gateway.model import KEY_BYTES_MAX, Chunks, ObjectRef
 from gateway.notifications import FORM_DOOR
-from gateway.s3 import heading, heads
+from gateway.s3 import heading, heads, stated
 from gateway.s3.address import CONTROL
 from gateway.s3.checksums import Claims, parse_claims
 from gateway.s3.desk import Desk, Request
@@ -98,6 +98,7 @@ async def post_object(desk: Desk, request: Request) -> Answer:
     size = judge(fields, request.bucket, request.now)
     headers = _headers(fields)
     heads.check("PostObject", headers, writes=True)
+    await stated.check_encrypted(desk, request, headers)
     file = _File(form.content, parse_claims(headers), size, desk.limits.body_bytes_max)
     draft = replace(heads.draft(headers), lock=heads.lock(headers, request.now))
     if "tagging" in fields:

@@ -4,6 +4,7 @@ the policy files, what its store does, who pays."""
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from gateway.errors import BadInput
 from gateway.s3 import body, heading, heads
@@ -66,10 +67,19 @@ async def delete_bucket_encryption(desk: Desk, request: Request) -> Answer:
     return Answer(204)
 
 
-async def check_encrypted(desk: Desk, request: Request) -> None:
-    """A write that asks for encryption is refused where it would not happen."""
+async def check_encrypted(desk: Desk, request: Request, headers: Mapping[str, str]) -> None:
+    """A write that asks for encryption is refused where it would not happen. `headers` are those
+    that speak for the object: a form's fields are its own."""
+    if heads.ENCRYPTION not in headers:
+        return
     if not await desk.exchange.buckets.encrypted(request.caller, request.bucket):
         raise BadInput(_not_encrypted(request))
+
+
+async def encryption(desk: Desk, request: Request) -> dict[str, str]:
+    """Of an answer about an upload that is not yet a version: what the caller's store does."""
+    does = await desk.exchange.buckets.encrypted(request.caller, request.bucket)
+    return {heads.ENCRYPTION: heads.AES256} if does else {}
 
 
 def _not_encrypted(request: Request) -> str:

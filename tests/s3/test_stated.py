@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.harness import FILES, TOPOLOGY, Gateway
+from tests.s3.raw import ask, posted
 
 ENCRYPTED = TOPOLOGY.replace("path: stores/acme}", "path: stores/acme, encryption: AES256}")
 RULE = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
@@ -63,6 +64,11 @@ def test_a_write_that_asks_for_encryption_is_told_and_shown_it(gateway: Gateway)
     assert s3.put_object(**name, Body=b"x", ServerSideEncryption="AES256")["ServerSideEncryption"]
     assert s3.head_object(**name)["ServerSideEncryption"] == "AES256"
     upload = s3.create_multipart_upload(**name, ServerSideEncryption="AES256")
+    assert upload["ServerSideEncryption"] == "AES256"
+    part = {**name, "UploadId": upload["UploadId"], "PartNumber": 1}
+    assert s3.upload_part(**part, Body=b"x")["ServerSideEncryption"] == "AES256"
+    copied = s3.upload_part_copy(**part, CopySource=name)
+    assert copied["ServerSideEncryption"] == "AES256"
     s3.abort_multipart_upload(**name, UploadId=upload["UploadId"])
     seen = gateway.client("initech/ledger").head_object(**name)
     assert "ServerSideEncryption" not in seen  # the author's store is the author's matter
@@ -76,6 +82,16 @@ def test_a_write_that_would_not_be_encrypted_is_refused(gateway: Gateway) -> Non
         gateway.client().put_object(
             Bucket="orders", Key="k", Body=b"x", ServerSideEncryption="aws:kms"
         )
+
+
+@pytest.mark.parametrize(("party", "status"), [("acme", 204), ("globex", 400)])
+def test_a_form_that_asks_for_encryption_is_judged_alike(
+    gateway: Gateway, party: str, status: int
+) -> None:
+    principal = {"acme": "acme/erp", "globex": "globex/wms"}[party]
+    fields = {"key": "acks/form", "x-amz-server-side-encryption": "AES256"}
+    reply = ask(gateway, *posted(gateway, "orders", fields, principal=principal))
+    assert reply.status == status, reply
 
 
 def test_a_bucket_may_be_told_what_is_so_already(gateway: Gateway) -> None:
