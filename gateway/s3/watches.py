@@ -165,7 +165,8 @@ def tree_of(watches: Sequence[Watch], home: Home) -> Tree:
             element: [arn(home, watch)],
             "Event": watch.events,
         }
-        named = (("Prefix", watch.prefix), ("Suffix", watch.suffix))
+        # in lower case as the API reference has it: clients compare it, though S3 answers `Prefix`
+        named = (("prefix", watch.prefix), ("suffix", watch.suffix))
         rules = [{"Name": [name], "Value": [text]} for name, text in named if text is not None]
         if rules:
             said["Filter"] = [{"S3Key": [{"FilterRule": rules}]}]

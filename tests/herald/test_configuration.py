@@ -31,7 +31,7 @@ def refusal(call: Any, **arguments: Any) -> Mapping[str, str]:
 
 def test_a_configuration_comes_back_as_it_was_put_and_goes(gateway: Gateway) -> None:
     s3 = gateway.client("acme/erp")
-    rules = [{"Name": "Prefix", "Value": "in/<&"}, {"Name": "Suffix", "Value": ".csv"}]
+    rules = [{"Name": "prefix", "Value": "in/<&"}, {"Name": "suffix", "Value": ".csv"}]
     put = {
         "QueueConfigurations": [
             {
@@ -68,13 +68,13 @@ def test_a_configuration_without_an_id_gets_one(gateway: Gateway) -> None:
 
 def test_filter_names_are_read_in_any_case_and_a_region_may_be_left_out(gateway: Gateway) -> None:
     s3 = gateway.client("acme/erp")
-    rules = [{"Name": "suffix", "Value": ""}]
+    rules = [{"Name": "SUFfix", "Value": ""}]
     made = queue("acme", Filter={"Key": {"FilterRules": rules}}, QueueArn="")
     made["QueueConfigurations"][0]["QueueArn"] = "arn:crossdock:sqs::acme:feed"
     watch(s3, "orders", made)
     (found,) = s3.get_bucket_notification_configuration(Bucket="orders")["QueueConfigurations"]
     assert found["QueueArn"] == arn("acme")
-    assert found["Filter"]["Key"]["FilterRules"] == [{"Name": "Suffix", "Value": ""}]
+    assert found["Filter"]["Key"]["FilterRules"] == [{"Name": "suffix", "Value": ""}]
     watch(s3, "orders", {})
 
 
