@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,19 @@ from urllib.parse import quote
 
 from gateway.errors import CrossdockError
 from gateway.model import KEY_BYTES_MAX, ObjectRef, Principal, Version
-from gateway.s3 import checksums, conditions, dates, forms, heads, presign, ranges, rules, tokens
+from gateway.s3 import (
+    checksums,
+    conditions,
+    cors,
+    dates,
+    forms,
+    heads,
+    presign,
+    ranges,
+    rules,
+    tokens,
+    watches,
+)
 from gateway.s3.address import Target, parse_query, parse_target
 from gateway.s3.canonical import RequestHead, canonical_path, canonical_query
 from gateway.s3.chunked import Decoder, decoder
@@ -200,6 +213,30 @@ def lifecycle(data: bytes) -> None:
         found = rules.rules_in(shapes.read(data, "LifecycleConfiguration"))
         again = shapes.write("LifecycleConfiguration", rules.tree_of(found))
         assert rules.rules_in(shapes.read(again, "LifecycleConfiguration")) == found
+
+
+def notification(data: bytes) -> None:
+    home = watches.Home("us-east-1", "acme")
+    with answered():
+        found = watches.watches_in(shapes.read(data, "NotificationConfiguration"), home)
+        again = shapes.write("NotificationConfiguration", watches.tree_of(found, home))
+        assert watches.watches_in(shapes.read(again, "NotificationConfiguration"), home) == found
+
+
+def cross_origin(data: bytes) -> None:
+    """The configuration, then the browser's headers; what is told fits into a header."""
+    document, _, rest = data.partition(CUT)
+    given = headers_of(rest)
+    kept = ""
+    with answered():
+        tree = shapes.read(document, "CORSConfiguration")
+        cors.check(tree)
+        kept = json.dumps(tree)
+    told = dict(cors.answer_headers(kept, "GET", given))
+    with answered():
+        told |= cors.Preflight(given).judge(kept, "BUCKET")
+    assert not any("\r" in value or "\n" in value for value in told.values())
+    assert kept or not told
 
 
 def form(data: bytes) -> None:
@@ -409,6 +446,28 @@ TARGETS: Mapping[str, Fuzzed] = MappingProxyType(
                 b"<LifecycleConfiguration><Rule><Prefix/><Status>Enabled</Status><Expiration>"
                 b"<ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration></Rule>"
                 b"</LifecycleConfiguration>",
+            ),
+        ),
+        "notification": Fuzzed(
+            notification,
+            (
+                b"<NotificationConfiguration><QueueConfiguration><Id>a</Id><Queue>arn:crossdock:sqs:"
+                b"us-east-1:acme:hook</Queue><Event>s3:ObjectCreated:*</Event><Filter><S3Key>"
+                b"<FilterRule><Name>prefix</Name><Value>in/</Value></FilterRule></S3Key></Filter>"
+                b"</QueueConfiguration><TopicConfiguration><Topic>arn:crossdock:sns:us-east-1:acme:"
+                b"hook</Topic><Event>s3:ObjectRemoved:Delete</Event></TopicConfiguration>"
+                b"</NotificationConfiguration>",
+                b"<NotificationConfiguration/>",
+            ),
+        ),
+        "cross-origin": Fuzzed(
+            cross_origin,
+            (
+                b"<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>"
+                b"https://*.example</AllowedOrigin><AllowedHeader>x-*</AllowedHeader><ExposeHeader>"
+                b"etag</ExposeHeader><MaxAgeSeconds>9</MaxAgeSeconds></CORSRule>"
+                b"</CORSConfiguration>" + CUT + b"origin: https://a.example\n"
+                b"access-control-request-method: GET\naccess-control-request-headers: x-a, x-b",
             ),
         ),
         "form": Fuzzed(
