@@ -46,6 +46,9 @@ WHERE number = ? AND party = ? AND kind = 'copy' AND state <> ? LIMIT 1"""
 SUPERSEDED_COPIES = """
 SELECT store, target, rule FROM deliveries
 WHERE number = ? AND party = ? AND kind = 'copy' AND state = 3 GROUP BY store, target"""
+PLACES = """
+SELECT store, target FROM deliveries
+WHERE number = ? AND party = ? AND kind = 'copy' AND state IN (0, 1, 2, 3)"""
 UNSENT = """
 SELECT id, party, store, target FROM deliveries
 WHERE number = ? AND (state = 1 OR (state = 0 AND lease <= ?))"""
@@ -91,17 +94,18 @@ def promise_once(tx: Transaction, version: Version, promise: Promise, number: in
     if not ahead:
         promise_version(tx, version, [promise], number)
         return True
-    _insert(tx, version, promise, number, head=False)
-    tx.run(END, (SUPERSEDED, tx.all("SELECT last_insert_rowid()")[0][0]))
+    _supersede(tx, version, promise, number)
     return True
 
 
 def promise_missing(tx: Transaction, version: Version, promise: Promise, number: int) -> bool:
-    """Promises a copy of an older version, if its party has none and is to have one: where its
-    target key is not the version's own, only of the party's current version, and never where a
-    newer one has the key or is on its way there."""
+    """Promises a copy of an older version, if its party has none and is to have one; never where a
+    newer one has the key or is on its way there. Where the target key is not the version's own,
+    only the party's current version is sent: of another one it is noted that it would have been,
+    for it may become current again."""
     current = views.head_of(tx, promise.party, version.ref) == version.number
     if not (promise.lone or current):
+        _supersede(tx, version, promise, number)
         return False
     for _, about, kind, _, _, bucket, key, _ in tx.all(
         AT_TARGET, (promise.party, promise.store, promise.target)
@@ -112,6 +116,14 @@ def promise_missing(tx: Transaction, version: Version, promise: Promise, number:
             return False
     promise_version(tx, version, [promise], number)
     return True
+
+
+def _supersede(tx: Transaction, version: Version, promise: Promise, number: int) -> None:
+    """A promise that ends as soon as it is made, once."""
+    place = (promise.store, promise.target)
+    if place not in tx.all(PLACES, (version.number, promise.party)):
+        _insert(tx, version, promise, number, head=False)
+        tx.run(END, (SUPERSEDED, tx.all("SELECT last_insert_rowid()")[0][0]))
 
 
 def revive(tx: Transaction, party: str, ref: ObjectRef, number: int) -> None:

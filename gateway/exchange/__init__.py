@@ -15,6 +15,7 @@ from gateway.exchange.listing import Listing, Span
 from gateway.exchange.locking import Locking
 from gateway.exchange.notifying import Notifying
 from gateway.exchange.objects import Objects
+from gateway.exchange.pace import BUSY_VERSIONS, IDLE_VERSIONS, Pace
 from gateway.exchange.removals import Removals
 from gateway.exchange.tagging import Tagging
 from gateway.exchange.terms import (
@@ -60,9 +61,11 @@ class Exchange:
         self,
         ticks: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        versions: tuple[int, int] = (BUSY_VERSIONS, IDLE_VERSIONS),
     ) -> Convergence:
         """For the worker alone, one for each exchange."""
-        return Convergence(self._floor, ticks=ticks, sleep=sleep)
+        pace = Pace(lambda: self._floor.asked, ticks, sleep, versions)
+        return Convergence(self._floor, pace, ticks)
 
     @property
     def mesh(self) -> Mesh:

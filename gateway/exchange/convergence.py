@@ -7,9 +7,8 @@ after a crash. Until it has passed a version, whoever reads or lists that is ask
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from gateway.catalog import Progress, Redecided, Step, Survey, Surveyed
@@ -60,15 +59,9 @@ class Headway:
 class Convergence:
     """One walk at a time, for the policy in force. `ticks` gives seconds that never go back."""
 
-    def __init__(
-        self,
-        floor: Floor,
-        *,
-        ticks: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, floor: Floor, pace: Pace, ticks: Callable[[], float]) -> None:
         self._floor = floor
-        self._pace = Pace(lambda: floor.asked, ticks, sleep)
+        self._pace = pace
         self._ticks = ticks
         self._walk: _Walk | None = None
 

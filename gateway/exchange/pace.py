@@ -17,14 +17,17 @@ CHANGE_S = 0.0003
 
 
 class Pace:
-    """`asked` counts the requests so far, `ticks` gives seconds that never go back."""
+    """`asked` counts the requests so far, `ticks` gives seconds that never go back; `versions` are
+    looked at in one bite while requests come, and while none do."""
 
     def __init__(
         self,
         asked: Callable[[], int],
         ticks: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
+        versions: tuple[int, int] = (BUSY_VERSIONS, IDLE_VERSIONS),
     ) -> None:
+        self._versions = versions
         self._asked = asked
         self._ticks = ticks
         self._sleep = sleep
@@ -40,7 +43,7 @@ class Pace:
 
     @property
     def versions(self) -> int:
-        return BUSY_VERSIONS if self.busy else IDLE_VERSIONS
+        return self._versions[0 if self.busy else 1]
 
     async def rest(self, worked_s: float, changed: int) -> None:
         """After a bite that took the event loop so long, and changed so many versions."""

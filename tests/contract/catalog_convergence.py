@@ -363,9 +363,13 @@ class PromisingAgain:
             for version in (new, old):
                 await again(bench, version, COPIED, promises=[promise("in/k")])
             assert await bench.states(new) == ["pending"]
-            assert await bench.states(old) == []
+            assert await bench.states(old) == ["superseded"]
             (made,) = await bench.catalog.deliveries_of(new.number)
             assert made.promised == bench.clock.now  # its day to be made begins now
+            await again(bench, old, COPIED, promises=[promise("in/k")])
+            assert await bench.states(old) == ["superseded"]
+            await bench.unwrite(new)
+            assert await bench.states(old) == ["superseded", "pending"]
 
         tell(story)
 
@@ -376,7 +380,9 @@ class PromisingAgain:
             await bench.new_policy()
             await again(bench, marker, COPIED)
             await again(bench, version, COPIED, promises=[promise("in/k")])
-            assert await bench.states(version) == []
+            assert await bench.states(version) == ["superseded"]
+            await bench.unwrite(marker)
+            assert await bench.states(version) == ["superseded", "pending"]
 
         tell(story)
 
