@@ -65,7 +65,11 @@ VERSIONS_THEN = _GRANTED.format(
     which="g.shown = 1 AND " + _THEN.format(g="g"),
 )
 
-FACTS = f"SELECT {VERSION} FROM versions v WHERE v.id = ?"
+# Policy gives a marker to those to whom it gives what that hid.
+FACTS = f"""
+SELECT {VERSION} FROM versions m
+JOIN versions v ON v.number = CASE m.hides WHEN 0 THEN m.number ELSE m.hides END
+WHERE m.id = ?"""
 EVER_HELD = """
   (EXISTS (SELECT 1 FROM grants g
            WHERE g.party = ?1 AND g.bucket = ?2 AND g.key = ?3 AND g.age = -v.number)

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from gateway.catalog import Change, Claim, Lane, Outcome, Page, Query, Sees, Write
+from gateway.catalog import (
+    Change,
+    Claim,
+    Lane,
+    Outcome,
+    Page,
+    Query,
+    Sees,
+    Step,
+    Survey,
+    Write,
+)
 from gateway.catalog.sqlite import SqliteCatalog
 from gateway.model import DeliveryState, Mode, Rule, Share, Version
 from gateway.stores import Placed
@@ -114,6 +126,90 @@ class ListingShowsMore(World):
         _replace(self.catalog, "page", trusting)
 
 
+class MarkersLeftBehind(World):
+    """Convergence brings old versions to a party, and not the markers that hid them."""
+
+    async def _open(self) -> None:
+        await super()._open()
+        survey = self.catalog.survey
+
+        async def blind(below: int, limit: int) -> Survey:
+            page = await survey(below, limit)
+            bare = (dataclasses.replace(each, hides=0) for each in page.versions)
+            return dataclasses.replace(page, versions=tuple(bare))
+
+        _replace(self.catalog, "survey", blind)
+
+
+class SettledTooSoon(World):
+    """What was not decided again yet is trusted as if it had been."""
+
+    def edit(self, files: dict[str, str]) -> None:
+        super().edit(files)
+        floor = self.exchange._floor
+        floor.settled = (0, 2**63)
+
+
+class NowIsAlways(World):
+    """A rule that is to reach from now on reaches back to everything."""
+
+    async def _open(self) -> None:
+        await super()._open()
+
+        async def ever(rules: Collection[str]) -> Mapping[str, int]:
+            return dict.fromkeys(rules, 0)
+
+        _replace(self.catalog, "rule_starts", ever)
+
+
+class StepsLost(World):
+    """Every second step of the walk is written down, and what it changes is not."""
+
+    async def _open(self) -> None:
+        await super()._open()
+        redecide = self.catalog.redecide
+        count = itertools.count()
+
+        async def half(step: Step) -> None:
+            lost = next(count) % 2
+            await redecide(dataclasses.replace(step, changes=()) if lost else step)
+
+        _replace(self.catalog, "redecide", half)
+
+
+class PromisesNeverEnd(World):
+    """What policy gives no more stays promised."""
+
+    async def _open(self) -> None:
+        await super()._open()
+        redecide = self.catalog.redecide
+
+        async def keeping(step: Step) -> None:
+            for change in step.changes:
+                made = await self.catalog.deliveries_of(change.number)
+                places = frozenset((d.party, d.store, d.target) for d in made)
+                object.__setattr__(change, "places", places)
+            await redecide(step)
+
+        _replace(self.catalog, "redecide", keeping)
+
+
+class DeletedFilesSent(World):
+    """Convergence promises copies of what is not current any more, and even of what was deleted."""
+
+    async def _open(self) -> None:
+        await super()._open()
+        redecide = self.catalog.redecide
+
+        async def eager(step: Step) -> None:
+            for change in step.changes:
+                every = tuple(dataclasses.replace(p, lone=True) for p in change.promises)
+                object.__setattr__(change, "promises", every)
+            await redecide(step)
+
+        _replace(self.catalog, "redecide", eager)
+
+
 def _replace(owner: SqliteCatalog, name: str, with_: Callable[..., Any]) -> None:
     setattr(owner, name, with_)
 
@@ -126,5 +222,11 @@ MUTANTS: Mapping[str, type[World]] = MappingProxyType(
         "promise dropped on restart": PromisesInMemory,
         "copy sent after a withdrawal": WithdrawnButSent,
         "listing shows what a GET refuses": ListingShowsMore,
+        "markers left behind": MarkersLeftBehind,
+        "settled before it was decided": SettledTooSoon,
+        "now is always": NowIsAlways,
+        "steps written down and not done": StepsLost,
+        "promises never end": PromisesNeverEnd,
+        "copies of what was deleted": DeletedFilesSent,
     }
 )

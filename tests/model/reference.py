@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 PARTIES = ("acme", "globex", "initech", "umbra")
+STRENGTH = ["", "share", "copy", "own"]
 WRITERS = {"acme": ("a/", "c/"), "globex": ("g/", "c/")}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Rules:
     """The policy edits that the machine makes, as switches."""
 
     share: bool = True  # acme shares a/ with initech
     copy: bool = True  # acme copies a/ to globex
+    weak: bool = False  # ... or only shares it with globex
+    always: bool = False  # acme's rule reaches back to everything; else as far as it has existed
+    again: bool = False  # acme's rule has another id, and so begins anew
     initech_accepts: bool = True
     globex_accepts: bool = True
     no_pii: bool = False  # acme forbids what is tagged class=pii
@@ -27,8 +31,13 @@ class Rules:
             "initech.yaml": _accepts("initech", "deletes: keep" if self.initech_accepts else None),
         }
 
-    def mode(self, party: str, author: str, key: str, tags: dict[str, str]) -> str:
-        """own, copy, share, or nothing."""
+    @property
+    def rule(self) -> tuple[object, ...]:
+        """All that acme's rule says."""
+        return (self.share, self.copy, self.weak, self.always, self.again)
+
+    def offer(self, party: str, author: str, key: str, tags: dict[str, str]) -> str:
+        """own, copy, share, or nothing; as if the version were just being made."""
         if party == author or (key.startswith("c/") and party in ("acme", "globex")):
             return "own"
         if author != "acme" or not key.startswith("a/"):
@@ -36,7 +45,7 @@ class Rules:
         if self.no_pii and tags.get("class") == "pii":
             return ""
         if party == "globex" and self.copy and self.globex_accepts:
-            return "copy"
+            return "share" if self.weak else "copy"
         if party == "initech" and self.share and self.initech_accepts:
             return "share"
         return ""
@@ -65,11 +74,13 @@ buckets:
 
 
 def _acme(rules: Rules) -> str:
-    to = [f"globex: {'copy'}"] * rules.copy + ["initech: share"] * rules.share
+    to = [f"globex: {'share' if rules.weak else 'copy'}"] * rules.copy
+    to += ["initech: share"] * rules.share
     lines = ["party: acme"]
     if to:
-        lines += ["sends:", "  - id: out", "    bucket: orders", '    keys: ["a/**"]']
-        lines += [f"    to: {{{', '.join(to)}}}", "    since: always"]
+        name = "again" if rules.again else "out"
+        lines += ["sends:", f"  - id: {name}", "    bucket: orders", '    keys: ["a/**"]']
+        lines += [f"    to: {{{', '.join(to)}}}"] + ["    since: always"] * rules.always
     if rules.no_pii:
         lines += ["forbids:", '  - {id: pii, when: {tags: {class: [pii]}}, to: ["*"]}']
     return "\n".join(lines) + "\n"
@@ -83,108 +94,194 @@ def _accepts(party: str, how: str | None) -> str:
     )
 
 
-@dataclass
+@dataclass(eq=False)
 class Kept:
+    """`held` is how each party holds it, `number` and `changed` what its commit and its newest tags
+    were in the order of all that happened; `hides` what a marker hid."""
+
     id: str
     author: str
     key: str
     content: bytes
     marker: bool = False
     tags: dict[str, str] = field(default_factory=dict)
-    open_to: set[str] = field(default_factory=set)
+    number: int = 0
+    changed: int = 0
+    held: dict[str, str] = field(default_factory=dict)
     hides: Kept | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.author in self.held
 
 
 @dataclass
 class Reference:
     """`versions` in the order of their commits; `owed` are the promised copies by version;
-    `copies` is what lies in globex's store, by key of the bucket."""
+    `copies` is what lies in globex's store, by key of the bucket. `starts` is when each rule of
+    acme's first came into force, `reached` the number down to which convergence has come."""
 
     rules: Rules = field(default_factory=Rules)
     versions: list[Kept] = field(default_factory=list)
     owed: list[Kept] = field(default_factory=list)
     superseded: list[Kept] = field(default_factory=list)
     copies: dict[str, Kept] = field(default_factory=dict)
-    ever_copied: set[str] = field(default_factory=set)
+    ever_copied: list[Kept] = field(default_factory=list)
+    now: int = 0
+    starts: dict[tuple[object, ...], int] = field(default_factory=dict)
+    edited: int = 0
+    reached: int = 0
+
+    def __post_init__(self) -> None:
+        self.edit(self.rules)
 
     def may_write(self, party: str, key: str) -> bool:
         return key.startswith(WRITERS.get(party, ("\0",)))
 
-    def put(self, version: Kept) -> None:
-        modes = {p: self._mode(p, version) for p in PARTIES}
-        version.open_to = {p for p, mode in modes.items() if mode}
-        self.versions.append(version)
-        if modes["globex"] == "copy":
-            self._promise(version)
+    # --- what happens --------------------------------------------------------------------------
 
-    def _promise(self, version: Kept) -> None:
-        older = self.versions[: self.versions.index(version)]
-        late = [v for v in self.owed if v.key == version.key and v in older]
-        self.owed = [v for v in self.owed if v not in late]
-        self.superseded += late
-        if version not in self.owed:
-            self.owed.append(version)
+    def edit(self, rules: Rules) -> None:
+        self.rules = rules
+        self.now += 1
+        self.starts.setdefault(rules.rule, self.now)
+        self.edited = self.reached = self.now
+
+    def put(self, version: Kept) -> None:
+        self._number(version)
+        version.held = self._given(version, {}, new=True)
+        self.versions.append(version)
+        if version.held.get("globex") == "copy":
+            self._promise(version)
 
     def delete(self, marker: Kept) -> None:
         hidden = self.newest(marker.author, marker.key)
-        marker.open_to = {marker.author} | (hidden.open_to if hidden else set())
+        self._number(marker)
+        marker.held = {**(hidden.held if hidden else {}), marker.author: "own"}
         marker.hides = hidden.hides if hidden and hidden.marker else hidden
         self.versions.append(marker)
 
     def unwrite(self, version: Kept) -> None:
-        version.open_to = set()
+        held, version.held = version.held, {}
         self.owed = [v for v in self.owed if v is not version]
-        self._fall_back(version.key)
+        if "globex" in held:
+            self._fall_back(version.key)
 
     def retag(self, version: Kept, tags: dict[str, str]) -> None:
+        before = version.held
         version.tags = tags
-        modes = {p: self._mode(p, version) for p in PARTIES}
-        version.open_to = {p for p, mode in modes.items() if mode}
-        for marker in (v for v in self.versions if v.hides is version and v.open_to):
-            marker.open_to = {marker.author} | version.open_to
-        if modes["globex"] == "copy" and version.id not in self.ever_copied:
-            self._promise(version)
-        if "globex" not in version.open_to:
+        version.held = self._given(version, before, new=True)
+        self.now += 1
+        version.changed = self.now
+        for marker in (v for v in self.versions if v.hides is version and v.alive):
+            marker.held = {**version.held, marker.author: "own"}
+        copy = version.held.get("globex") == "copy"
+        if copy and not self._made(version) and not self._ahead(version):
+            self.owed.append(version)
+        if "globex" in before and "globex" not in version.held:
             self.owed = [v for v in self.owed if v is not version]
             self._fall_back(version.key)
 
-    def _fall_back(self, key: str) -> None:
-        """What was superseded before it was sent is owed again once it is current again, unless a
-        newer one has arrived or is on its way."""
-        head = self.newest("globex", key)
-        if head in self.superseded and head.id not in self.ever_copied:
-            newer = self.versions[self.versions.index(head) + 1 :]
-            ahead = [*self.owed, *self.copies.values()]
-            if not any(v.key == key and v in newer for v in ahead) and head not in self.owed:
-                self.owed.append(head)
-
     def deliver_all(self) -> None:
         """Healthy couriers: oldest first, each asked again, never an older over a newer."""
-        for version in sorted(self.owed, key=self.versions.index):
-            if self._mode("globex", version) != "copy":
-                continue
-            there = self.copies.get(version.key)
-            if there is None or self.versions.index(there) < self.versions.index(version):
-                self.copies[version.key] = version
-                self.ever_copied.add(version.id)
+        for version in sorted(self.owed, key=lambda v: v.number):
+            if self._given(version, version.held).get("globex") == "copy":
+                there = self.copies.get(version.key)
+                if there is None or there.number < version.number:
+                    self.copies[version.key] = version
+                    self.ever_copied.append(version)
         self.owed = []
 
+    def converge(self, steps: int, limit: int) -> None:
+        """So many bites of so many versions, newest first."""
+        for _ in range(steps if self.reached else 0):
+            bite = [v for v in self.versions if v.number < self.reached][-limit:]
+            for version in reversed(bite):
+                if version.alive:
+                    self._redecide(version)
+            self.reached = bite[0].number if bite else 0
+
+    # --- the law -------------------------------------------------------------------------------
+
+    def _redecide(self, version: Kept) -> None:
+        if version.marker:
+            if version.hides:
+                given = self._given(version.hides, version.held)
+                version.held = {**given, version.author: "own"}
+            return
+        version.held = self._given(version, version.held)
+        copy = version.held.get("globex") == "copy"
+        if version in self.owed and not copy:
+            self.owed.remove(version)
+        elif copy and not self._made(version):
+            if self.newest("globex", version.key) is not version:
+                self.superseded.append(version)
+            elif not self._ahead(version):
+                self._promise(version)
+
+    def _given(self, version: Kept, held: dict[str, str], *, new: bool = False) -> dict[str, str]:
+        """What policy gives of it, and leaves of what is held."""
+        reaches = new or self.rules.always or version.changed > self.starts[self.rules.rule]
+        given = {}
+        for party in PARTIES:
+            mode = self._offer(party, version)
+            if mode and mode != "own" and not reaches:
+                mode = min(mode, held.get(party, ""), key=STRENGTH.index)
+            if mode:
+                given[party] = mode
+        return given
+
+    def _offer(self, party: str, version: Kept) -> str:
+        return self.rules.offer(party, version.author, version.key, version.tags)
+
+    def _number(self, version: Kept) -> None:
+        self.now += 1
+        version.number = version.changed = self.now
+
+    def _promise(self, version: Kept) -> None:
+        late = [v for v in self.owed if v.key == version.key and v.number < version.number]
+        self.owed = [v for v in self.owed if v not in late]
+        self.superseded += late
+        self.owed.append(version)
+
+    def _made(self, version: Kept) -> bool:
+        return version in self.owed or version in self.ever_copied
+
+    def _ahead(self, version: Kept) -> bool:
+        """A newer version's copy is there, or on its way."""
+        ahead = [*self.owed, *self.copies.values()]
+        return any(v.key == version.key and v.number > version.number for v in ahead)
+
+    def _fall_back(self, key: str) -> None:
+        """What was superseded before it was sent is owed again once it is current again."""
+        head = self.newest("globex", key)
+        if head in self.superseded and not self._made(head) and not self._ahead(head):
+            self._promise(head)
+
+    # --- what parties see ----------------------------------------------------------------------
+
     def newest(self, party: str, key: str) -> Kept | None:
-        held = [v for v in self.versions if v.key == key and party in v.open_to]
+        held = [v for v in self.versions if v.key == key and party in v.held]
         return held[-1] if held else None
 
     def sees(self, party: str, key: str) -> Kept | None:
         """What a GET gives."""
         version = self.newest(party, key)
-        if version is None or version.marker or not self._mode(party, version):
+        if version is None or version.marker or not self._offer(party, version):
             return None
         return version
+
+    def versions_listing(self, party: str) -> list[tuple[str, str]]:
+        """Of what a party holds, all that policy gives it; a marker as what it hid."""
+        shown = [
+            v
+            for v in self.versions
+            if party in v.held and (party == v.author or self._offer(party, v.hides or v))
+        ]
+        newest_first = sorted(shown, key=lambda v: (v.key, -v.number))
+        return [(v.key, v.id) for v in newest_first]
 
     def listing(self, party: str) -> Iterator[Kept]:
         for key in sorted({v.key for v in self.versions}):
             version = self.sees(party, key)
             if version:
                 yield version
-
-    def _mode(self, party: str, version: Kept) -> str:
-        return self.rules.mode(party, version.author, version.key, version.tags)

@@ -8,11 +8,10 @@ import pytest
 
 from gateway.audit.disclosure import open_for
 from gateway.audit.records import Opened, decode
-from gateway.exchange import pace
 from gateway.exchange.listing import Span
 from gateway.model import Mode, ObjectRef, Version
 from gateway.policy.rules import Policy
-from tests.model.world import HOUR, START, World, caller, ref
+from tests.model.world import BITE, HOUR, START, World, caller, ref
 
 TOPOLOGY = """
 parties:
@@ -386,7 +385,7 @@ def test_an_overwritten_null_version_comes_back_for_nobody(world: World) -> None
 
 
 def test_a_walk_goes_on_after_a_restart(world: World) -> None:
-    count = 5 * pace.IDLE_VERSIONS
+    count = 10 * BITE
     for number in range(count):
         world.put("acme", f"k{number:03}", b"x", {})
     edit(world, "to: {initech: share}, since: always")
@@ -399,7 +398,7 @@ def test_a_walk_goes_on_after_a_restart(world: World) -> None:
     after = world.convergence.headway
     assert after is not None
     assert 0 < after.reached < before.reached
-    assert after.seen > before.seen >= pace.BUSY_VERSIONS
+    assert after.seen > before.seen >= BITE
     world.converge()
     assert len(world.list("initech", limit=1000)) == count
     done = world.convergence.headway
@@ -408,18 +407,18 @@ def test_a_walk_goes_on_after_a_restart(world: World) -> None:
 
 
 def test_an_edit_in_the_middle_begins_anew(world: World) -> None:
-    for number in range(3 * pace.IDLE_VERSIONS):
+    for number in range(3 * BITE):
         world.put("acme", f"k{number:03}", b"x", {})
     edit(world, "to: {initech: share}, since: always")
     assert world.run(world.convergence.step())
     converged(world, "to: {globex: share}, since: always")
     assert world.list("initech") == []
-    assert len(world.list("globex", limit=1000)) == 3 * pace.IDLE_VERSIONS
+    assert len(world.list("globex", limit=1000)) == 3 * BITE
     assert not world.run(world.convergence.step())
 
 
 def test_two_gateways_at_once_do_no_harm(world: World) -> None:
-    made = [put(world, f"k{number:03}") for number in range(2 * pace.IDLE_VERSIONS)]
+    made = [put(world, f"k{number:03}") for number in range(2 * BITE)]
     edit(world, "to: {globex: copy}, since: always")
     other = world.exchange.converging(lambda: 0.0)
     more = True

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from gateway.errors import Denied, NoSuchBucket, StoreUnavailable
 from tests.model.mutants import MUTANTS
 from tests.model.reference import PARTIES, WRITERS, Kept, Reference, Rules
-from tests.model.world import HOUR, World
+from tests.model.world import BITE, HOUR, World
 
 KEYS = {party: [f"{prefix}{n}" for prefix in WRITERS[party] for n in "12"] for party in WRITERS}
 SWITCHES = [field.name for field in fields(Rules)]
@@ -86,18 +86,24 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.count_step("done")
         self.model.delete(Kept(marker, party, key, b"", marker=True))
 
-    @precondition(lambda self: any(v.open_to for v in self.model.versions))
+    @rule()
+    def delete_shared(self) -> None:
+        marker = self.world.delete("acme", "a/1")
+        self.count_step("done")
+        self.model.delete(Kept(marker, "acme", "a/1", b"", marker=True))
+
+    @precondition(lambda self: any(v.alive for v in self.model.versions))
     @rule(data=st.data())
     def delete_by_version(self, data: st.DataObject) -> None:
-        version = data.draw(st.sampled_from([v for v in self.model.versions if v.open_to]))
+        version = data.draw(st.sampled_from([v for v in self.model.versions if v.alive]))
         self.world.delete(version.author, version.key, version.id)
         self.count_step("done")
         self.model.unwrite(version)
 
-    @precondition(lambda self: any(v.open_to and not v.marker for v in self.model.versions))
+    @precondition(lambda self: any(v.alive and not v.marker for v in self.model.versions))
     @rule(data=st.data(), tags=TAGS)
     def tag(self, data: st.DataObject, tags: dict[str, str]) -> None:
-        candidates = [v for v in self.model.versions if v.open_to and not v.marker]
+        candidates = [v for v in self.model.versions if v.alive and not v.marker]
         version = data.draw(st.sampled_from(candidates))
         self.world.tag(version.author, version.key, version.id, tags)
         self.count_step("done")
@@ -105,16 +111,59 @@ class ExchangeMachine(RuleBasedStateMachine):
 
     # --- what operators, clocks and machines do ------------------------------------------------
 
-    @rule(switch=st.sampled_from(SWITCHES))
-    def edit_policy(self, switch: str) -> None:
+    @rule(switches=st.sets(st.sampled_from(SWITCHES), min_size=1, max_size=3))
+    def edit_policy(self, switches: set[str]) -> None:
         rules = self.model.rules
-        self.model.rules = replace(rules, **{switch: not getattr(rules, switch)})
+        self.model.edit(replace(rules, **{each: not getattr(rules, each) for each in switches}))
         self.world.edit(self.model.rules.files())
         self.count_step("done")
+
+    @rule(deleted=st.booleans(), then=st.sets(st.sampled_from(SWITCHES), max_size=2), tags=TAGS)
+    def a_file_from_before_the_rule(
+        self, deleted: bool, then: set[str], tags: dict[str, str]
+    ) -> None:
+        """Written while nothing was sent, and perhaps deleted; then comes a rule."""
+        for switches in ({"share": False, "copy": False}, {"share": True, "copy": True}):
+            self.model.edit(replace(self.model.rules, **switches))
+            self.world.edit(self.model.rules.files())
+            if not switches["share"]:
+                self.put_shared(f"{self.count} old".encode(), tags)
+                if deleted:
+                    self.delete_shared()
+        if then:
+            self.edit_policy(then)
+
+    @rule(steps=st.integers(1, 3))
+    def converge_a_little(self, steps: int) -> None:
+        """What was decided again and what was not yet lie side by side for a while."""
+        for _ in range(steps):
+            self.world.run(self.world.convergence.step())
+        self.model.converge(steps, BITE)
+        self.count_step("done")
+
+    @rule()
+    def converge(self) -> None:
+        """Then all is as if the policy in force had been asked about each version."""
+        self.world.converge()
+        self.model.converge(len(self.model.versions) + 1, BITE)
+        self.count_step("done")
+        assert self.world.run(self.world.catalog.version_count()) == len(self.model.versions)
+        for version in self.model.versions:
+            assert self.world.held(version.id) == version.held, version
 
     @rule()
     def restart(self) -> None:
         self.world.restart()
+        self.model.reached = self.behind_the_restart()
+
+    def behind_the_restart(self) -> int:
+        """The walk goes on where it was last written down: what it has found to be right since
+        then it finds so again."""
+        saved = self.world.reached()
+        if not saved:
+            return 0
+        numbers = {self.world.number(v.id): v.number for v in self.model.versions}
+        return numbers.get(saved, self.model.edited)
 
     @rule(hours=st.integers(-3, 3))
     def clock_jumps(self, hours: int) -> None:
@@ -138,6 +187,11 @@ class ExchangeMachine(RuleBasedStateMachine):
         for party in PARTIES:
             expected = [(v.key, v.id) for v in self.model.listing(party)]
             assert self.world.list(party) == expected, party
+            assert self.world.all_versions(party) == self.model.versions_listing(party), party
+
+    @invariant()
+    def what_is_owed_is_what_the_model_owes(self) -> None:
+        assert self.world.owed() == {version.id for version in self.model.owed}
 
     @invariant()
     def every_party_reads_what_the_model_reads(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from gateway.model import (
     EMPTY,
     Caller,
     Chunks,
+    DeliveryKind,
     Event,
     ObjectRef,
     Principal,
@@ -37,6 +38,8 @@ from gateway.stores.memory import MemoryStore
 T = TypeVar("T")
 
 HOUR = 3600 * 10**9
+BITE = 2
+"""Versions that one step of convergence looks at, here."""
 START = 1_800_000_000 * 10**9
 
 
@@ -121,7 +124,7 @@ class World:
             offload=_inline,
         )
         self.exchange = Exchange(means, self.mesh, self.stores)
-        self.convergence = self.exchange.converging(lambda: 0.0, _no_sleep)
+        self.convergence = self.exchange.converging(lambda: 0.0, _no_sleep, (BITE, BITE))
         self.courier = self.make_courier()
 
     def make_courier(self) -> Courier:
@@ -224,6 +227,37 @@ class World:
                 return
             self.now += HOUR
         raise AssertionError("the courier does not come to an end")
+
+    def all_versions(self, party: str) -> Sequence[tuple[str, str]]:
+        """(key, version) of everything that a version listing shows, markers too."""
+        try:
+            verb = self.exchange.listing.versions(caller(party), "orders", Span())
+            return [(entry.key, entry.version) for entry in self.run(verb)[1].entries]
+        except CrossdockError:
+            return []
+
+    # --- what the catalog holds ------------------------------------------------------------------
+
+    def number(self, version: str) -> int:
+        row = self.catalog.reader.one("SELECT number FROM versions WHERE id = ?", (version,))
+        assert row is not None
+        return int(row[0])
+
+    def held(self, version: str) -> dict[str, str]:
+        """Who holds it, and how."""
+        grants = self.run(self.catalog.grants_of(self.number(version)))
+        return {grant.party: grant.mode.value for grant in grants}
+
+    def owed(self) -> set[str]:
+        """The versions of which a copy waits to be sent, or is parked."""
+        made = self.run(self.catalog.deliveries(limit=10_000))
+        return {d.version for d in made if d.state.open and d.kind is DeliveryKind.COPY}
+
+    def reached(self) -> int:
+        """The number down to which convergence came, as it is written down."""
+        progress = self.run(self.catalog.progress())
+        assert progress is not None
+        return progress.reached
 
     def copies(self) -> dict[str, bytes]:
         """What lies in globex's own store under natural keys."""
