@@ -123,8 +123,12 @@ class Buckets:
         await self.set_setting(caller, name, SETTING, str(rule))
 
     async def own_policy(self, caller: Caller, name: str) -> Sequence[Statement]:
-        """The caller's part of the policy in force in this bucket, and no other party's."""
+        """The caller's part of the policy in force in this bucket, and no other party's. Denied
+        to principals that see some of its keys only: patterns tell of others."""
         bucket = await self._floor.bucket(caller, name)
+        if caller.principal.keys:
+            text = f"principal {caller.principal.name} is limited to some of its party's keys"
+            raise self._floor.refused(caller, ObjectRef(name, ""), Denied(text))
         return statements(self._floor.mesh.policy, caller.party, bucket)
 
     async def refuse_policy(self, caller: Caller, name: str) -> None:
