@@ -49,6 +49,24 @@ clients() {
         echo "$*: left out, pip could not install it"
 }
 
+# the programs of tests/clients that need a build, or a class path
+aws_go() {
+    here="$root/tests/clients/programs/go"
+    [ "$tools/bin/sdk-go" -nt "$here/main.go" ] && return 0
+    command -v go >/dev/null || { echo "AWS SDK for Go: left out, there is no Go"; return 0; }
+    (cd "$here" && CGO_ENABLED=0 go build -o "$tools/bin/sdk-go" .) ||
+        echo "AWS SDK for Go: left out, Go could not build its client"
+}
+
+aws_java() {
+    here="$root/tests/clients/programs/java"
+    [ "$tools/java/pom.xml" -nt "$here/pom.xml" ] && return 0
+    command -v mvn >/dev/null || { echo "AWS SDK for Java: left out, there is no Maven"; return 0; }
+    mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+        "-DoutputDirectory=$tools/java" && cp "$here/pom.xml" "$tools/java/pom.xml" ||
+        echo "AWS SDK for Java: left out, Maven could not fetch it"
+}
+
 aws_js() {
     [ -d "$tools/js/node_modules/@aws-sdk/lib-storage" ] && return 0
     command -v npm >/dev/null || { echo "AWS SDK for JavaScript: left out, there is no npm"; return 0; }
@@ -69,6 +87,8 @@ clients arrow pyarrow==26.0.1
 clients duckdb duckdb==1.5.5 duckdb-extension-httpfs==1.5.5
 clients s3fs s3fs==2026.9.0
 aws_js
+aws_go
+aws_java
 go_program fake-gcs-server "github.com/fsouza/fake-gcs-server@$FAKE_GCS_VERSION"
 go_program versitygw "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION"
 ls "$tools/bin" "$tools/node_modules/.bin/azurite-blob" 2>/dev/null
