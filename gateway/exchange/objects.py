@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -30,7 +31,7 @@ from gateway.exchange.reading import (
     usable_copy,
     while_allowed,
 )
-from gateway.exchange.terms import CopySource, Draft, Found, Reading, Way
+from gateway.exchange.terms import CopySource, Draft, Found, Reading, Way, no_objection
 from gateway.exchange.waiting import awaited, delivered
 from gateway.extents import Label
 from gateway.faults import fault
@@ -139,15 +140,14 @@ class Objects:
     async def _source(self, caller: Caller, source: CopySource) -> Reading:
         """A read of the source by the caller, judged before a byte moves."""
         try:
-            reading = await self.read(caller, source.ref, version=source.version, kind="copy")
+            return await self.read(
+                caller, source.ref, version=source.version, kind="copy", check=source.check
+            )
         except VersionIsMarker:
             raise BadInput(
                 "The source of a copy request may not specifically refer to a delete marker by "
                 "version id."
             ) from None
-        if source.check is not None:
-            source.check(reading.version)
-        return reading
 
     async def _moved(self, caller: Caller, version: Version, reading: Reading) -> Version:
         old = reading.version
@@ -250,17 +250,21 @@ class Objects:
         version: str = "",
         as_of: int | None = None,
         kind: str = "read",
+        check: Callable[[Found], None] = no_objection,
     ) -> Reading:
-        """As `look`, with the way to the bytes. A first read may promise the reader a copy. A
-        withdrawal ends a long way, wherever it has come to, as a new read would be refused."""
+        """As `look`, with the way to the bytes. A first read may promise the reader a copy, unless
+        `check` refuses what was found. A withdrawal ends a long way, wherever it has come to, as a
+        new read would be refused."""
         began = self._floor.withdrawals
         bucket = await self._floor.readable(caller, ref)
         held = await self.visible(caller, ref, bucket, version, as_of)
         self._floor.served(kind, caller, held)
         deliveries = await self._deliveries(caller, held)
-        deliveries = await promise_copy(self._floor, caller, bucket, held, deliveries)
+        found = self._shown_to(caller, bucket, held, deliveries)
+        check(found)
+        await promise_copy(self._floor, caller, bucket, held, deliveries)
         return Reading(
-            self._shown_to(caller, bucket, held, deliveries),
+            found,
             while_allowed(
                 self._way(caller, held.version, deliveries),
                 partial(self._floor.still, caller, held, version, as_of),

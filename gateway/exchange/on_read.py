@@ -11,18 +11,19 @@ from gateway.model import Bucket, Caller, Delivery, DeliveryKind, DeliveryState,
 
 async def promise_copy(
     floor: Floor, caller: Caller, bucket: Bucket, held: Held, made: tuple[Delivery, ...]
-) -> tuple[Delivery, ...]:
-    """The deliveries of a version that is about to be read, with the copy that this read promises.
+) -> None:
+    """Promises the reader a copy of the version that is about to be read, where policy gives it one
+    on reading. `made` are the version's deliveries.
 
     Once per party and version, however many read at once: the catalog judges it. If policy moves
     under it nothing is promised: the read that sees the new policy asks again.
     """
     if held.grant.mode is not Mode.COPY_ON_READ or _promised(made, caller.party):
-        return made
+        return
     party = caller.party
     share = floor.mesh.share_of(party, held.version.facts, bucket, held.grant.mode)
     if share is None or share.mode is not Mode.COPY_ON_READ or not share.target:
-        return made
+        return
     version = held.version
     event = floor.event(
         "promise",
@@ -39,9 +40,8 @@ async def promise_copy(
     try:
         await floor.rows.commit(change)
     except PolicyMoved:
-        return made
+        return
     floor.means.nudge()
-    return tuple(await floor.rows.deliveries_of(version.number))
 
 
 def _promised(made: tuple[Delivery, ...], party: str) -> bool:

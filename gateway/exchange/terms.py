@@ -43,6 +43,10 @@ class Draft:
     lock: Lock | None = None
 
 
+def no_objection(_: Found) -> None:
+    """Judges what was found where nothing was asked of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class CopySource:
     """A version that the caller wants to copy from; no `version` means the current one.
@@ -52,7 +56,7 @@ class CopySource:
 
     ref: ObjectRef
     version: str = ""
-    check: Callable[[Version], None] | None = None
+    check: Callable[[Found], None] = no_objection
 
 
 @dataclass(frozen=True, slots=True)

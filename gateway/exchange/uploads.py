@@ -103,10 +103,10 @@ class Uploads:
         """
         found = await self._open(caller, ref, upload)
         check_number(number)
-        reading = await self._objects.read(caller, source.ref, version=source.version, kind="copy")
+        reading = await self._objects.read(
+            caller, source.ref, version=source.version, kind="copy", check=source.check
+        )
         old = reading.version
-        if source.check is not None:
-            source.check(old)
         start, length = _within(span, old.size)
         now = self._floor.means.clock()
         lineage = (Source("part-copy", source.ref, old.id),)

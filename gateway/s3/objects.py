@@ -32,7 +32,11 @@ TOGETHER = 32
 
 async def get_object(desk: Desk, request: Request) -> Answer:
     reading = await desk.exchange.objects.read(
-        request.caller, request.ref, version=request.version, as_of=heads.as_of(request.headers)
+        request.caller,
+        request.ref,
+        version=request.version,
+        as_of=heads.as_of(request.headers),
+        check=lambda found: _judge(request, found),
     )
     answer, start = _content(request, reading.found)
     if not answer.length:
@@ -44,16 +48,22 @@ async def head_object(desk: Desk, request: Request) -> Answer:
     found = await desk.exchange.objects.look(
         request.caller, request.ref, version=request.version, as_of=heads.as_of(request.headers)
     )
+    _judge(request, found)
     return _content(request, found)[0]
 
 
-def _content(request: Request, found: Found) -> tuple[Answer, int]:
-    """The answer without its bytes, and where they start. Conditions come before ranges."""
-    version = found.version
+def _judge(request: Request, found: Found) -> None:
+    """Conditions come before ranges; a range that can't be is refused here too."""
     try:
-        check_read(request.headers, version, request.now)
+        check_read(request.headers, found.version, request.now)
     except NotModified:
-        raise NotModified(version=version, version_id=found.label) from None
+        raise NotModified(version=found.version, version_id=found.label) from None
+    _asked(request, found.version)
+
+
+def _content(request: Request, found: Found) -> tuple[Answer, int]:
+    """The answer without its bytes, and where they start."""
+    version = found.version
     headers = heading.content(found, request.query)
     if not request.version and heads.as_of(request.headers) is None:
         headers |= heading.expiration(found)
@@ -156,7 +166,9 @@ async def copy_object(desk: Desk, request: Request) -> Answer:
 
 def copy_source(request: Request) -> CopySource:
     ref, version = heads.source(request.headers["x-amz-copy-source"])
-    return CopySource(ref, version, lambda v: check_copy_source(request.headers, v, request.now))
+    return CopySource(
+        ref, version, lambda found: check_copy_source(request.headers, found.version, request.now)
+    )
 
 
 # --- deleting ----------------------------------------------------------------------------------

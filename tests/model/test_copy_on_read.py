@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.errors import PreconditionFailed
+from gateway.exchange import Found
 from gateway.model import DeliveryState
 from tests.model.world import World, caller, ref
 
@@ -52,6 +54,17 @@ def test_the_first_read_is_served_from_home_and_promises_the_copy(world: World) 
     world.drain()
     assert world.copies() == {"in/k": b"one"}
     assert replica(world, "k")
+
+
+def test_a_read_that_is_refused_by_its_own_condition_promises_nothing(world: World) -> None:
+    world.put("acme", "k", b"one", {})
+
+    def refuse(_: Found) -> None:
+        raise PreconditionFailed
+
+    with pytest.raises(PreconditionFailed):
+        world.run(world.exchange.objects.read(caller("globex"), ref("k"), check=refuse))
+    assert states(world, "k") == []
 
 
 def test_later_reads_come_from_the_copy_when_home_is_gone(world: World) -> None:
