@@ -108,7 +108,11 @@ class Ledger(Protocol):
     # buckets made through a door
     async def bucket(self, name: str) -> Bucket | None: ...
     async def buckets(self) -> Sequence[Bucket]: ...
-    async def cors(self, bucket: str) -> str:
+    async def declared(self, bucket: str) -> Mapping[str, str]:
+        """The settings of a bucket of topology.yaml, as `set_setting` left them."""
+        ...
+
+    async def cors(self, bucket: str, *, declared: bool) -> str:
         """The bucket's setting of that name, "" if it has none or does not exist: both must be
         found, and take, alike."""
         ...
@@ -123,8 +127,11 @@ class Ledger(Protocol):
         ...
 
     async def set_versioning(self, name: str, status: Versioning, event: Event) -> None: ...
-    async def set_setting(self, bucket: str, name: str, value: str, event: Event) -> None:
-        """One of the bucket's small documents (`Bucket.settings`); "" takes it away."""
+    async def set_setting(
+        self, bucket: str, name: str, value: str, event: Event, *, declared: bool = False
+    ) -> None:
+        """One of the bucket's small documents (`Bucket.settings`); "" takes it away. `declared`:
+        in topology.yaml, not made through a door."""
         ...
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from gateway.catalog import changes, listing, references
 from gateway.catalog.desk import Desk
 from gateway.catalog.rows import (
     BUCKET,
+    DECLARED,
     DELIVERY,
     DELIVERY_FROM,
     GRANT,
@@ -24,10 +25,21 @@ from gateway.catalog.rows import (
     settings_text,
     version_of,
 )
+from gateway.catalog.standings import declared_settings
 from gateway.catalog.values import Change, Page, Query, Sees, Story
 from gateway.catalog.writer import Transaction
 from gateway.errors import BucketExists, BucketNotEmpty, NoSuchBucket
-from gateway.model import Bucket, Delivery, Event, Grant, Held, ObjectRef, Version, Versioning
+from gateway.model import (
+    EMPTY,
+    Bucket,
+    Delivery,
+    Event,
+    Grant,
+    Held,
+    ObjectRef,
+    Version,
+    Versioning,
+)
 
 FOREVER = 2**63 - 1
 
@@ -64,8 +76,11 @@ OPEN_UPLOADS = "SELECT id FROM uploads WHERE bucket = ? AND version = ''"
 
 ALL_BUCKETS = f"SELECT {BUCKET} FROM buckets WHERE gone_under IS NULL ORDER BY name"
 CORS_OF = """
-SELECT settings FROM buckets INDEXED BY buckets_with_cors
-WHERE name = ? AND gone_under IS NULL AND instr(settings, '"cors":') > 0"""
+SELECT 0, settings FROM buckets INDEXED BY buckets_with_cors
+WHERE name = ?1 AND gone_under IS NULL AND instr(settings, '"cors":') > 0
+UNION ALL SELECT 1, settings FROM declared_settings INDEXED BY declared_with_cors
+WHERE bucket = ?1 AND instr(settings, '"cors":') > 0"""
+SET_DECLARED = "INSERT OR REPLACE INTO declared_settings VALUES (?, ?)"
 MAKE_BUCKET = "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, NULL, ?)"
 PARTIES = """
 WITH RECURSIVE every (party) AS (
@@ -138,9 +153,13 @@ class SqliteLedger(Desk):
     async def buckets(self) -> Sequence[Bucket]:
         return [bucket_of(row) for row in self.reader.all(ALL_BUCKETS)]
 
-    async def cors(self, bucket: str) -> str:
-        row = self.reader.one(CORS_OF, (bucket,))
-        return settings_of(row[0]).get("cors", "") if row else ""
+    async def declared(self, bucket: str) -> Mapping[str, str]:
+        row = self.reader.one(DECLARED, (bucket,))
+        return settings_of(row[0]) if row else EMPTY
+
+    async def cors(self, bucket: str, *, declared: bool) -> str:
+        found: dict[int, str] = dict(self.reader.all(CORS_OF, (bucket,)))
+        return settings_of(found.get(declared, "")).get("cors", "")
 
     async def create_bucket(self, bucket: Bucket, event: Event) -> None:
         def work(tx: Transaction) -> None:
@@ -163,14 +182,17 @@ class SqliteLedger(Desk):
 
         await self.write(work)
 
-    async def set_setting(self, bucket: str, name: str, value: str, event: Event) -> None:
+    async def set_setting(
+        self, bucket: str, name: str, value: str, event: Event, *, declared: bool = False
+    ) -> None:
         def work(tx: Transaction) -> None:
-            row = tx.one(ONE_BUCKET, (bucket,))
-            if row is None:
-                raise NoSuchBucket
-            kept = {k: v for k, v in bucket_of(row).settings.items() if k != name}
+            before = declared_settings(tx, bucket) if declared else _made(tx, bucket).settings
+            kept = {k: v for k, v in before.items() if k != name}
             settings = settings_text({**kept, name: value} if value else kept)
-            tx.run("UPDATE buckets SET settings = ? WHERE name = ?", (settings, bucket))
+            if declared:
+                tx.run(SET_DECLARED, (bucket, settings))
+            else:
+                tx.run("UPDATE buckets SET settings = ? WHERE name = ?", (settings, bucket))
             tx.record(event, tx.number())
 
         await self.write(work)
@@ -178,6 +200,13 @@ class SqliteLedger(Desk):
 
 def _held(row: Row, latest: bool) -> Held:
     return Held(version_of(row[:VERSION_WIDTH]), grant_of(row[VERSION_WIDTH:]), latest)
+
+
+def _made(tx: Transaction, name: str) -> Bucket:
+    row = tx.one(ONE_BUCKET, (name,))
+    if row is None:
+        raise NoSuchBucket
+    return bucket_of(row)
 
 
 def _delete_bucket(tx: Transaction, name: str, event: Event) -> None:

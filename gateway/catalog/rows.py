@@ -254,6 +254,7 @@ SETTINGS_CACHED = 64
 """Texts of settings kept as values: every request reads its bucket, and 1,000 rules are long."""
 
 BUCKET = "name, owner, members, versioning, history, created, settings"
+DECLARED = "SELECT settings FROM declared_settings WHERE bucket = ?"
 ONE_BUCKET = f"SELECT {BUCKET} FROM buckets WHERE name = ? AND gone_under IS NULL"
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.catalog.desk import Desk
 from gateway.catalog.listing import FIRST, prefix_end
-from gateway.catalog.rows import ONE_BUCKET, Row, bucket_of, loads, lock_of
+from gateway.catalog.rows import (
+    DECLARED,
+    ONE_BUCKET,
+    Row,
+    bucket_of,
+    loads,
+    lock_of,
+    settings_of,
+)
 from gateway.catalog.writer import Transaction
 from gateway.errors import Conflict, NoSuchBucket
 from gateway.lifecycle import Judged, Standing, newer_max, rules_of
@@ -54,11 +62,21 @@ def check(tx: Transaction, judged: Judged, key: str, number: int) -> None:
 
 def check_bucket(tx: Transaction, bucket: Bucket) -> None:
     """Conflict unless the bucket is still as it was looked at."""
+    if not bucket.created:
+        if declared_settings(tx, bucket.name) != bucket.settings:
+            raise Conflict
+        return
     row = tx.one(ONE_BUCKET, (bucket.name,))
     if row is None:
         raise NoSuchBucket
     if bucket_of(row) != bucket:
         raise Conflict
+
+
+def declared_settings(tx: Transaction, bucket: str) -> Mapping[str, str]:
+    """Those of a bucket of topology.yaml."""
+    row = tx.one(DECLARED, (bucket,))
+    return settings_of(row[0]) if row else EMPTY
 
 
 def _standing(row: Row) -> Standing:

@@ -14,7 +14,7 @@ from gateway.errors import (
 )
 from gateway.exchange.floor import WRITERS, Floor
 from gateway.locks import SETTING, LockRule
-from gateway.model import EMPTY, Bucket, Caller, ObjectRef, Versioning
+from gateway.model import EMPTY, Bucket, Caller, May, ObjectRef, Versioning
 from gateway.policy.rendering import Statement, statements
 
 _NAME = re.compile(
@@ -50,8 +50,7 @@ class Buckets:
         """The CORS configuration that the bucket's owner has published, "" where there is none.
         Whoever asks need be nobody, so an absent bucket is answered as one without a
         configuration, out of the same look-up: it finds nothing in either case."""
-        kept = await self._floor.rows.cors(name)
-        return "" if name in self._floor.mesh.buckets else kept
+        return await self._floor.rows.cors(name, declared=name in self._floor.mesh.buckets)
 
     async def create(self, caller: Caller, name: str, *, lockable: bool = False) -> Bucket:
         """A bucket of the caller's party, private until a policy file says otherwise. A `lockable`
@@ -88,7 +87,7 @@ class Buckets:
     async def delete(self, caller: Caller, name: str) -> None:
         """BucketNotEmpty while the S3 API shows anything in it; Denied unless the caller's party
         made the bucket."""
-        await self.ruled(caller, name)
+        await self._made(caller, name)
         ref = ObjectRef(name, "")
         event = self._floor.event("bucket", caller, ref, outcome="deleted", readers=(caller.party,))
         await self._floor.rows.delete_bucket(name, event)
@@ -98,7 +97,7 @@ class Buckets:
         bucket = await self._floor.bucket(caller, name)
         if bucket.versioning is status:
             return
-        await self.ruled(caller, name)
+        await self._made(caller, name)
         if SETTING in bucket.settings:
             raise NotLockable
         ref = ObjectRef(name, "")
@@ -109,11 +108,11 @@ class Buckets:
 
     async def set_setting(self, caller: Caller, name: str, setting: str, value: str) -> None:
         """One of the bucket's small documents; "" takes it away."""
-        await self.ruled(caller, name)
+        bucket = await self.ruled(caller, name)
         ref = ObjectRef(name, "")
         outcome = f"{setting} {'set' if value else 'removed'}"
         event = self._floor.event("bucket", caller, ref, outcome=outcome, readers=(caller.party,))
-        await self._floor.rows.set_setting(name, setting, value, event)
+        await self._floor.rows.set_setting(name, setting, value, event, declared=not bucket.created)
 
     async def set_lock_rule(self, caller: Caller, name: str, rule: LockRule) -> None:
         """Object lock, which never goes away again. NotLockable without versioning."""
@@ -146,16 +145,21 @@ class Buckets:
         return self._floor.encrypts(caller.party)
 
     async def ruled(self, caller: Caller, name: str) -> Bucket:
-        """Bucket-level changes are the owner's alone, and what topology.yaml states stands."""
+        """Bucket-level changes are the owner's alone, and of no principal that is narrowed."""
         bucket = await self._floor.bucket(caller, name)
         ref = ObjectRef(name, "")
-        may = caller.principal.may in WRITERS and not caller.principal.keys
+        may = caller.principal.may is May.BOTH and not caller.principal.keys
         if bucket.owner != caller.party or not may:
             text = "only the owner of a bucket may change it"
             raise self._floor.refused(caller, ref, Denied(text))
+        return bucket
+
+    async def _made(self, caller: Caller, name: str) -> Bucket:
+        """What topology.yaml states of a bucket stands: its being there, its versioning."""
+        bucket = await self.ruled(caller, name)
         if not bucket.created:
             text = "this bucket is declared in topology.yaml, and can be changed only there"
-            raise self._floor.refused(caller, ref, Denied(text))
+            raise self._floor.refused(caller, ObjectRef(name, ""), Denied(text))
         return bucket
 
 

@@ -117,10 +117,18 @@ class Floor:
     async def bucket(self, caller: Caller, name: str) -> Bucket:
         """The bucket, if the caller's party is a member of it; else there is none."""
         self.asked += 1
-        bucket = self.mesh.buckets.get(name) or await self.rows.bucket(name)
+        bucket = await self.named(name)
         if bucket is None or not self.is_member(caller.party, bucket):
             raise self.refused(caller, ObjectRef(name, ""), NoSuchBucket(bucket=name))
         return bucket
+
+    async def named(self, name: str) -> Bucket | None:
+        """The bucket with its settings: topology.yaml's, else one made through a door."""
+        stated = self.mesh.buckets.get(name)
+        if stated is None:
+            return await self.rows.bucket(name)
+        settings = await self.rows.declared(name)
+        return replace(stated, settings=settings) if settings else stated
 
     def is_member(self, party: str, bucket: Bucket) -> bool:
         if party in bucket.members:

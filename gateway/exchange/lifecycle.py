@@ -94,15 +94,12 @@ class Lifecycle:
         self._removals = removals
 
     async def buckets(self) -> Sequence[Bucket]:
-        """Those with rules: made through a door, for what topology.yaml declares has none, by a
-        party that may still write."""
+        """Those with rules, of a party that may still write."""
         mesh = self._floor.mesh
         able = {party.name for party in mesh.parties.values() if party.home}
-        return [
-            bucket
-            for bucket in await self._floor.rows.buckets()
-            if bucket.name not in mesh.buckets and bucket.owner in able and rules_of(bucket)
-        ]
+        made = [b for b in await self._floor.rows.buckets() if b.name not in mesh.buckets]
+        stated = [await self._floor.named(name) for name in mesh.buckets]
+        return [b for b in (*made, *stated) if b and b.owner in able and rules_of(b)]
 
     async def run(self, bucket: Bucket, day_ns: int = DAY_NS) -> Passed:
         """One pass over all that is due now. Raises what keeps the catalog from answering."""

@@ -112,6 +112,31 @@ class Locks:
         tell(story)
 
 
+class DeclaredSettings:
+    def test_a_declared_bucket_has_settings_apart_from_a_made_one_of_its_name(
+        self, tell: Tell
+    ) -> None:
+        async def story(bench: Bench) -> None:
+            catalog = bench.catalog
+            made = Bucket("b", "acme", {}, created=1)
+            await catalog.create_bucket(made, event_of("bucket"))
+            assert await catalog.declared("b") == {}
+            before = await catalog.size()
+            for name, value in (("cors", "wörtlich"), ("tagging", "x")):
+                event = event_of("bucket")
+                await catalog.set_setting("b", name, value, event, declared=True)
+            assert await catalog.declared("b") == {"cors": "wörtlich", "tagging": "x"}
+            assert await catalog.bucket("b") == made
+            assert await catalog.cors("b", declared=True) == "wörtlich"
+            assert await catalog.cors("b", declared=False) == ""
+            await catalog.set_setting("b", "cors", "", event_of("bucket"), declared=True)
+            assert await catalog.declared("b") == {"tagging": "x"}
+            assert await catalog.cors("b", declared=True) == ""
+            assert await catalog.size() == before + 3
+
+        tell(story)
+
+
 class BucketSettings:
     def test_settings_come_back_and_go(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
@@ -135,18 +160,18 @@ class BucketSettings:
     def test_a_cors_configuration_is_found_by_itself_until_it_goes(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             catalog, made = bench.catalog, Bucket("b", "acme", {}, created=1)
-            assert await catalog.cors("b") == ""
+            assert await catalog.cors("b", declared=False) == ""
             await catalog.create_bucket(made, event_of("bucket"))
             await catalog.set_setting("b", "tagging", '{"cors":"not this"}', event_of("bucket"))
-            assert await catalog.cors("b") == ""
+            assert await catalog.cors("b", declared=False) == ""
             await catalog.set_setting("b", "cors", "wörtlich", event_of("bucket"))
-            assert await catalog.cors("b") == "wörtlich"
-            assert await catalog.cors("c") == ""
+            assert await catalog.cors("b", declared=False) == "wörtlich"
+            assert await catalog.cors("c", declared=False) == ""
             await catalog.set_setting("b", "cors", "", event_of("bucket"))
-            assert await catalog.cors("b") == ""
+            assert await catalog.cors("b", declared=False) == ""
             await catalog.set_setting("b", "cors", "again", event_of("bucket"))
             await catalog.delete_bucket("b", event_of("bucket"))
-            assert await catalog.cors("b") == ""
+            assert await catalog.cors("b", declared=False) == ""
 
         tell(story)
 
@@ -187,5 +212,5 @@ class BucketsWithUploads:
         tell(story)
 
 
-class LockSuite(Locks, BucketSettings, BucketsWithUploads):
+class LockSuite(Locks, BucketSettings, DeclaredSettings, BucketsWithUploads):
     """Every behaviour of locks and settings."""

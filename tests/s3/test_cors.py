@@ -130,10 +130,24 @@ def test_a_bucket_without_cors_is_looked_up_as_one_that_is_not_there(
         finally:
             reader._execute = kept
     assert ran == [(CORS_OF, (name,)) for name in names]
-    assert [reader.all(CORS_OF, (name,)) for name in names] == [[], [], []]
-    plan = [str(row[3]) for row in reader.all(f"EXPLAIN QUERY PLAN {CORS_OF}", ("b",))]
-    assert len(plan) == 1
-    assert "USING INDEX buckets_with_cors (name=?)" in plan[0]
+    assert [reader.all(CORS_OF, (name,)) for name in names] == [[]] * len(names)
+    plan = "\n".join(str(row[3]) for row in reader.all(f"EXPLAIN QUERY PLAN {CORS_OF}", ("b",)))
+    assert "USING INDEX buckets_with_cors (name=?)" in plan
+    assert "USING INDEX declared_with_cors (bucket=?)" in plan
+    assert "SCAN" not in plan
+
+
+def test_the_owner_of_a_declared_bucket_publishes_for_it(gateway: Gateway, s3: Any) -> None:
+    before = preflight(gateway, "/orders/k", *wish())
+    publish(s3, "orders")
+    try:
+        assert preflight(gateway, "/orders/k", *wish()).status == 200
+        assert s3.get_bucket_cors(Bucket="orders")["CORSRules"]
+        member = gateway.client("globex/wms")
+        assert refusal(member.delete_bucket_cors, Bucket="orders") == "AccessDenied"
+    finally:
+        s3.delete_bucket_cors(Bucket="orders")
+    assert preflight(gateway, "/orders/k", *wish()).status == before.status == 403
 
 
 def test_a_declared_bucket_publishes_nothing_that_was_kept_before(

@@ -165,11 +165,33 @@ def test_rules_are_the_owners_alone(gateway: Gateway, s3: Any, shared: str) -> N
     assert refusal(narrowed.get_bucket_lifecycle_configuration, Bucket=shared) == "AccessDenied"
 
 
-def test_a_bucket_of_the_topology_has_none(s3: Any) -> None:
+def test_a_bucket_of_the_topology_has_those_that_its_owner_gives_it(
+    gateway: Gateway, s3: Any
+) -> None:
     get, change = s3.get_bucket_lifecycle_configuration, s3.put_bucket_lifecycle_configuration
     assert refusal(get, Bucket="orders") == "NoSuchLifecycleConfiguration"
     rules = {"Rules": [EXPIRE]}
-    assert refusal(change, Bucket="orders", LifecycleConfiguration=rules) == "AccessDenied"
+    other = gateway.client("globex/wms").put_bucket_lifecycle_configuration
+    assert refusal(other, Bucket="orders", LifecycleConfiguration=rules) == "AccessDenied"
+    change(Bucket="orders", LifecycleConfiguration=rules)
+    assert [rule["ID"] for rule in get(Bucket="orders")["Rules"]] == [EXPIRE["ID"]]
+    s3.delete_bucket_lifecycle(Bucket="orders")
+    assert refusal(get, Bucket="orders") == "NoSuchLifecycleConfiguration"
+
+
+def test_lifecycle_acts_on_its_owners_own_versions_in_a_bucket_of_the_topology(
+    gateway: Gateway, s3: Any
+) -> None:
+    mine, theirs = f"invoices/{fresh()}", f"acks/{fresh()}"
+    put(s3, "orders", mine)
+    gateway.client("globex/wms").put_object(Bucket="orders", Key=theirs, Body=b"x")
+    put_rules(s3, "orders", EXPIRE)
+    assert age(gateway, "orders", DAY_NS) == Passed()
+    gateway.drain()
+    assert age(gateway, "orders").hidden >= 1
+    assert refusal(s3.get_object, Bucket="orders", Key=mine) == "NoSuchKey"
+    assert gateway.client("globex/wms").head_object(Bucket="orders", Key=theirs)
+    s3.delete_bucket_lifecycle(Bucket="orders")
 
 
 # --- what expires ------------------------------------------------------------------------------

@@ -63,7 +63,10 @@ def test_settings_are_the_owners_to_change(gateway: Gateway, s3: Any) -> None:
     other = gateway.client("globex/wms")
     tags = {"TagSet": [{"Key": "a", "Value": "b"}]}
     assert refusal(other.put_bucket_tagging, Bucket="orders", Tagging=tags) == "AccessDenied"
-    assert refusal(s3.put_bucket_tagging, Bucket="orders", Tagging=tags) == "AccessDenied"
+    s3.put_bucket_tagging(Bucket="orders", Tagging=tags)
+    assert s3.get_bucket_tagging(Bucket="orders")["TagSet"] == tags["TagSet"]
+    s3.delete_bucket_tagging(Bucket="orders")
+    assert refusal(s3.get_bucket_tagging, Bucket="orders") == "NoSuchTagSet"
 
 
 def test_documents_that_are_not_of_their_shape(gateway: Gateway, s3: Any, bucket: str) -> None:
