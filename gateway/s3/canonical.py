@@ -17,6 +17,7 @@ SERVICE = "s3"
 TERMINATOR = "aws4_request"
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
+_ESCAPED_SLASH = re.compile("%2[Ff]")
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -74,6 +75,18 @@ def canonical_path(path: str) -> str:
     if _PLAIN_PATH.fullmatch(path):
         return path
     return "/".join([_quoted(segment) for segment in path.split("/")])
+
+
+def with_bare_slashes(head: RequestHead, *, virtual: bool) -> RequestHead | None:
+    """The request with the escaped slashes of its key (`virtual`: of its whole path) written out;
+    None where there are none. S3 signs a key's slashes bare, however they travel: the SDK for Java
+    escapes the second of two. One that parts bucket and key is never an escaped one."""
+    path, question, query = head.target.partition("?")
+    at = 1 if virtual else path.find("/", 1)
+    key = _ESCAPED_SLASH.sub("/", path[at:]) if at > 0 else ""
+    if len(path[:at]) + len(key) == len(path) or at <= 0:
+        return None
+    return head._replace(target=f"{path[:at]}{key}{question}{query}")
 
 
 def canonical_query(query: str, *, presigned: bool = False) -> str:

@@ -62,19 +62,24 @@ class Origin:
             told = _first(headers, "x-forwarded-proto").lower()
             host, scheme = forwarded or host, told if told in _SCHEMES else scheme
             client = self._client(peer, headers)
+        virtual = bool(self.domains and bucket_of_host(host, self.domains))
         if self.url and (trusted or not self.proxies):
-            return Seen(host, scheme, self._external(host), client, self.url)
-        endpoint = replace(self.direct, host=forwarded) if forwarded else self.direct
+            return Seen(host, scheme, self._external(host, virtual), client, self.url)
+        endpoint = self.direct
+        if forwarded or virtual:
+            endpoint = replace(endpoint, host=forwarded, virtual=virtual)
         return Seen(host, scheme, endpoint, client)
 
-    def _external(self, host: str) -> Endpoint:
+    def _external(self, host: str, virtual: bool) -> Endpoint:
         """A proxy may put a name of its own into Host, or lose the port: what is left is the
         bucket of a virtual-hosted request, which no setting can tell."""
-        if not bucket_of_host(host, self.domains):
+        if not virtual:
             return self.external
         port = self.external.host.rpartition(":")[2]
         name = host.partition(":")[0]
-        return replace(self.external, host=f"{name}:{port}" if port.isdecimal() else name)
+        return replace(
+            self.external, host=f"{name}:{port}" if port.isdecimal() else name, virtual=True
+        )
 
     def _client(self, peer: str, headers: Mapping[str, str]) -> str:
         """The last address that no trusted proxy has: those before it anyone may have written."""

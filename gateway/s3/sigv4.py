@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -17,6 +17,7 @@ from gateway.s3.canonical import (
     sign,
     signing_key,
     string_to_sign,
+    with_bare_slashes,
 )
 from gateway.s3.errors import S3Error
 from gateway.s3.presign import Claim, read_claim
@@ -68,12 +69,13 @@ class Endpoint:
 
     `region`: refuse any other (empty: take the client's). `host` (with port, if not the scheme's
     own) and `prefix` (a path without trailing slash) are those of `external_url` behind a proxy
-    that rewrites them.
+    that rewrites them. `virtual`: the bucket stands in the Host, and the path is the key alone.
     """
 
     region: str = ""
     host: str = ""
     prefix: str = ""
+    virtual: bool = False
 
 
 class Verified(NamedTuple, Generic[C_co]):
@@ -142,15 +144,20 @@ def verify(
     payload, content_sha256 = _payload(claim, values)
     if endpoint.host:
         values = {**values, b"host": endpoint.host.encode()}
-    request = canonical_request(
-        head,
-        values,
-        claim.signed_headers,
-        content_sha256,
-        prefix=endpoint.prefix,
-        presigned=claim.presigned,
-    )
-    credential, key = _prove(claim, request, lookup, keys)
+    heads = (head, with_bare_slashes(head, virtual=endpoint.virtual))
+    requests = [
+        canonical_request(
+            each,
+            values,
+            claim.signed_headers,
+            content_sha256,
+            prefix=endpoint.prefix,
+            presigned=claim.presigned,
+        )
+        for each in heads
+        if each
+    ]
+    credential, key = _prove(claim, requests, lookup, keys)
     return Verified(
         claim.access_key,
         credential,
@@ -165,15 +172,16 @@ def verify(
 
 
 def _prove(
-    claim: Claim, request: bytes, lookup: Callable[[str], C | None], keys: SigningKeys
+    claim: Claim, requests: Sequence[bytes], lookup: Callable[[str], C | None], keys: SigningKeys
 ) -> tuple[C, bytes]:
+    """`requests` are the ways in which what came may have been signed, the usual one first."""
     credential = lookup(claim.access_key)
     secret = NOBODYS_SECRET if credential is None else credential.secret
-    text = string_to_sign(claim.date, claim.scope, request)
+    texts = [string_to_sign(claim.date, claim.scope, request) for request in requests]
     known = keys.get(claim, secret)
     key = known or signing_key(secret, claim.day, claim.region)
-    good = hmac.compare_digest(sign(key, text), claim.signature)
-    if good and credential is not None:
+    good = [hmac.compare_digest(sign(key, text), claim.signature) for text in texts]
+    if any(good) and credential is not None:
         if claim.token:
             raise S3Error("InvalidToken", NO_TOKENS)
         if known is None:
@@ -184,11 +192,11 @@ def _prove(
         signing_key(NOBODYS_SECRET, claim.day, claim.region)
     # Both answers are made before one is chosen, for the same reason.
     unknown = S3Error("InvalidAccessKeyId", AWSAccessKeyId=claim.access_key)
-    wrong = mismatch(claim.access_key, text.encode(), claim.signature)
+    wrong = mismatch(claim.access_key, texts[0].encode(), claim.signature)
     wrong.fields = {
         **wrong.fields,
-        "CanonicalRequest": request.decode("utf-8", "replace"),
-        "CanonicalRequestBytes": request.hex(" "),
+        "CanonicalRequest": requests[0].decode("utf-8", "replace"),
+        "CanonicalRequestBytes": requests[0].hex(" "),
     }
     raise unknown if credential is None else wrong
 

@@ -226,6 +226,18 @@ def test_an_external_host_and_prefix_are_what_the_client_signed() -> None:
         assert check(cut, signed_at(head), Endpoint(host=HOST, prefix="/bucket"))
 
 
+@pytest.mark.parametrize("sign", [sign_header, presign])
+def test_a_keys_slashes_may_travel_escaped_and_be_signed_bare(
+    sign: Callable[[AWSRequest], RequestHead],
+) -> None:
+    head = sign(AWSRequest("GET", f"http://{HOST}/bucket/a//b/c?x=%2F"))
+    now = signed_at(head)
+    assert check(head._replace(target=head.target.replace("//b/", "%2F%2fb/")), now)
+    parting = head._replace(target=head.target.replace("/bucket/", "/bucket%2F"))
+    assert refused(parting, now).code == MISMATCH
+    assert check(parting, now, Endpoint(virtual=True)), "there is no bucket in the path to part"
+
+
 # --- what the answers tell -----------------------------------------------------------------------
 
 
