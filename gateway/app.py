@@ -47,6 +47,7 @@ from gateway.operations.keys import FirstKeys, log_signer, open_seal
 from gateway.operations.moves import cut_off
 from gateway.operations.outside import Outside, checkpoint, open_catalog
 from gateway.operations.reload import Policies
+from gateway.operations.scrubbing import at_rest, scrubbing_of
 from gateway.operations.storerooms import Storerooms
 from gateway.policy.mesh import Mesh
 from gateway.s3.server import S3Door
@@ -276,6 +277,7 @@ async def _house(config: Config, outside: Outside, stack: AsyncExitStack) -> Hou
         ),
         secret_of,
     )
+    stack.push_async_callback(rooms.close)
     sender = await stack.enter_async_context(HttpSender(__version__))
     hooks = Hooks(secret_of)
     house = House(config, outside, catalog, seal, sealer, vitals, rooms, hooks, sender)
@@ -327,6 +329,7 @@ async def _workers(
         "housekeeping": housekeeping.run(),
         "lifecycle": expiring.run(),
         "convergence": house.convergence.run(),
+        "scrub": scrubbing_of(house).run(),
     }
     tasks = [asyncio.create_task(run, name=name) for name, run in runs.items()]
 
@@ -353,7 +356,7 @@ async def _control(house: House, stack: AsyncExitStack) -> None:
         resumed=house.nudge,
         headway=house.headway,
     )
-    server = ControlServer(house.config.state, commands.actions())
+    server = ControlServer(house.config.state, {**commands.actions(), **at_rest(house)})
     await server.start()
     stack.push_async_callback(server.stop)
 

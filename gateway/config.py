@@ -164,6 +164,24 @@ class LifecycleEntry(Entry):
     every: Duration = Field(default=3600, description="How often the rules are looked at.")
 
 
+class ScrubEntry(Entry):
+    period: Annotated[Duration, at_least(60, 3650 * DAY_SECONDS)] = Field(
+        default=30 * DAY_SECONDS, description="Each copy is checked at least once in this time."
+    )
+    rate: Annotated[int, at_least(1, 10_000)] = Field(
+        default=20, description="Looks a second, at most; a quarter of it while requests come."
+    )
+    bytes: Annotated[Size, at_least(1024, 1024**4)] = Field(
+        default=32 * 1024**2, description="Bytes read back a second, at most; likewise."
+    )
+    read: Literal["folders", "all", "none"] = Field(
+        default="folders", description="Where bytes are read back, beside a look at the etag."
+    )
+    again: Literal["nothing", "wrong", "missing"] = Field(
+        default="wrong", description="Which copies are sent again by themselves."
+    )
+
+
 class LogEntry(Entry):
     level: Literal["debug", "info", "warning", "error"] = "info"
     requests: YesNo = Field(default=False, description="A line for each request.")
@@ -207,6 +225,9 @@ class GatewayFile(Entry):
     lifecycle: LifecycleEntry = Field(
         default=LifecycleEntry(), description="When buckets' lifecycle rules are applied."
     )
+    scrub: ScrubEntry = Field(
+        default=ScrubEntry(), description="How copies are compared with their receipts."
+    )
     log: LogEntry = Field(default=LogEntry(), description="What goes to stderr.")
 
 
@@ -244,6 +265,7 @@ class Config:
     audit: AuditEntry
     limits: LimitsEntry
     lifecycle: LifecycleEntry
+    scrub: ScrubEntry
     log: LogEntry
 
     @property
@@ -304,6 +326,7 @@ def _config(file: Path, entry: GatewayFile) -> Config:
         audit=entry.audit,
         limits=entry.limits,
         lifecycle=entry.lifecycle,
+        scrub=entry.scrub,
         log=entry.log,
     )
 

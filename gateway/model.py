@@ -264,6 +264,8 @@ class Delivery:
     receipt: Receipt | None = None
     deadline: int = 0  # the moment by which it is to be verified; 0: none
     missed: bool = False  # whether that moment has passed, and was told of
+    checked: int = 0  # when the copy was last compared with its receipt
+    finding: str = ""  # what was found then, if it was not what the receipt says
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.gauges import ScrubGauges
+
 OPERATIONS_MAX = 256
 """More names than this can't come from a route table; the rest count as `Other`."""
 LATENCY_BUCKETS_SECONDS = (
@@ -344,13 +346,12 @@ class Telemetry:
             "crossdock_store_problems", "Stores that can't be used as they are."
         ).set
         self.converging = _Converging(registry).told
+        self.scrub = ScrubGauges(registry)
         self.catalog_well = gauge(
             "crossdock_catalog_well", "1 if the catalog answered when this was asked for."
         ).set
         self.log_size = gauge("crossdock_log_records", "Records in the audit log.").set
-        self.log_sealed = gauge(
-            "crossdock_log_sealed_records", "Records that the newest checkpoint covers."
-        ).set
+        self.log_sealed = gauge("crossdock_log_sealed_records", "Records under a checkpoint.").set
 
     def store(self, party: str, name: str) -> Callable[[str, float, int, str], None]:
         """What is told of each call of that store: verb, seconds, bytes read, error or ""."""

@@ -32,6 +32,7 @@ LAYERS = (
     ("gateway.extents", 1),
     ("gateway.courier.backoff", 1),
     ("gateway.herald.letters", 1),
+    ("gateway.gauges", 1),
     ("gateway.stores", 2),
     ("gateway.catalog", 2),
     ("gateway.identity", 2),

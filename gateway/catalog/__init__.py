@@ -11,6 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
+from gateway.catalog.checks import Checks as Checks
+from gateway.catalog.checks import CopyCheck as CopyCheck
+from gateway.catalog.checks import Finding as Finding
+from gateway.catalog.checks import KeptCopy as KeptCopy
+from gateway.catalog.checks import Loss as Loss
+from gateway.catalog.checks import Spot as Spot
 from gateway.catalog.noticing import Configurations as Configurations
 from gateway.catalog.noticing import NoticeClaim as NoticeClaim
 from gateway.catalog.noticing import NoticeLane as NoticeLane
@@ -371,6 +377,7 @@ class Catalog(
     Surveys,
     Convergence,
     Outbox,
+    Checks,
     Notices,
     AuditLog,
     Settings,

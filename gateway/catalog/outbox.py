@@ -63,7 +63,7 @@ WHERE d.party = ? AND d.store = ? AND d.target = ? AND d.live = 1 AND d.state < 
   AND d.number > ? AND v.bucket = ? AND v.key = ? LIMIT 1"""
 SETTLE = """
 UPDATE deliveries SET state = ?, due = ?, code = ?, error = ?, receipt = ?, live = ?, head = ?,
-       lease = 0, token = token + 1, attempts = attempts + 1
+       checked = ?, lease = 0, token = token + 1, attempts = attempts + 1
 WHERE id = ?"""
 REPLACE = """
 UPDATE deliveries INDEXED BY deliveries_at_target SET replaced = 1, live = 0
@@ -219,7 +219,8 @@ def _settle(
     live = is_open or (state == DONE and kind == COPY)
     receipt = receipt_text(outcome.receipt) if outcome.receipt else None
     said = (outcome.code, outcome.error, receipt)
-    tx.run(SETTLE, (state, outcome.due, *said, live, is_open, delivery))
+    checked = outcome.receipt.at if outcome.receipt else 0
+    tx.run(SETTLE, (state, outcome.due, *said, live, is_open, checked, delivery))
     if state == DONE and kind == COPY:
         tx.run(REPLACE, (*place, delivery))
     if not is_open:

@@ -11,6 +11,7 @@ import apsw
 from gateway.audit.records import Salts, seal
 from gateway.catalog import opening
 from gateway.catalog.audit_log import SqliteAuditLog
+from gateway.catalog.checking import SqliteChecks
 from gateway.catalog.collecting import SqliteExtents
 from gateway.catalog.converging import SqliteConvergence
 from gateway.catalog.desk import Reader
@@ -46,6 +47,7 @@ class SqliteCatalog(
     SqliteSurvey,
     SqliteConvergence,
     SqliteOutbox,
+    SqliteChecks,
     SqliteNotices,
     SqliteAuditLog,
     SqliteSettings,

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "history": "gateway.cli.story:history",
         "deliveries": "gateway.cli.deliveries:deliveries",
         "notices": "gateway.cli.notices:notices",
+        "repair": "gateway.cli.repair:repair",
         "key": "gateway.cli.key:key",
         "audit": "gateway.cli.audit:audit",
         "backup": "gateway.cli.backup:backup",

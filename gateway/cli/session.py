@@ -48,14 +48,20 @@ class Session:
 
         return asyncio.run(run())
 
-    def do(self, name: str, arguments: Mapping[str, Any], progress: Progress) -> Any:
+    def do(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        progress: Progress,
+        more: offline.More | None = None,
+    ) -> Any:
         """One command that writes: by the running gateway, else under the catalog's own lock."""
 
         async def run() -> Any:
             try:
                 return await ask(self.config.state, name, arguments, progress)
             except NotRunning:
-                async with offline.commanding(self.config) as actions:
+                async with offline.commanding(self.config, more) as actions:
                     return await actions[name](arguments, progress)
 
         return asyncio.run(run())

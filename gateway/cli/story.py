@@ -39,7 +39,7 @@ def who_has(session: Session, object: str, version: str) -> None:  # noqa: A002
     if session.as_json:
         show.as_json({"object": object, "version": story.version.id, "holders": rows})
         return
-    columns = ("party", "mode", "since", "until", "rule", "copy", "verified", "sha256")
+    columns = ("party", "mode", "since", "until", "rule", "copy", "verified", "checked", "sha256")
     title = f"{object} {story.version.id}"
     show.table(title, columns, [[row[name] for name in columns] for row in rows])
 
@@ -87,7 +87,7 @@ def _state(story: Story) -> str:
 
 
 def _holding(story: Story, grant: Grant) -> dict[str, Any]:
-    copy = next((d for d in _copies(story) if d.party == grant.party), None)
+    copy = next((d for d in _newest_first(story) if d.party == grant.party), None)
     receipt = copy.receipt if copy else None
     return {
         "party": grant.party,
@@ -98,9 +98,15 @@ def _holding(story: Story, grant: Grant) -> dict[str, Any]:
         "revision": grant.revision,
         "copy": f"{copy.store}:{copy.target} {copy.state.value}" if copy else "",
         "verified": show.moment(receipt.at) if receipt else "",
+        "checked": f"{show.moment(copy.checked)} {copy.finding}".strip() if copy else "",
         "sha256": receipt.sha256 if receipt else "",
         "replaced": receipt.replaced if receipt else False,
     }
+
+
+def _newest_first(story: Story) -> Iterator[Delivery]:
+    """A copy that was sent again has a later delivery."""
+    return reversed(tuple(_copies(story)))
 
 
 def _copies(story: Story) -> Iterator[Delivery]:

@@ -64,8 +64,16 @@ class Exchange:
         versions: tuple[int, int] = (BUSY_VERSIONS, IDLE_VERSIONS),
     ) -> Convergence:
         """For the worker alone, one for each exchange."""
-        pace = Pace(lambda: self._floor.asked, ticks, sleep, versions)
-        return Convergence(self._floor, pace, ticks)
+        return Convergence(self._floor, self.pace(ticks, sleep, versions), ticks)
+
+    def pace(
+        self,
+        ticks: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        versions: tuple[int, int] = (BUSY_VERSIONS, IDLE_VERSIONS),
+    ) -> Pace:
+        """For workers: whether requests come just now."""
+        return Pace(lambda: self._floor.asked, ticks, sleep, versions)
 
     @property
     def mesh(self) -> Mesh:

@@ -61,7 +61,8 @@ def _ruleless(grant: Grant) -> Grant:
 
 
 def _for_author(delivery: Delivery) -> Delivery:
-    return replace(delivery, id=0, target="", store="", error="")
+    """What became of a copy once it was delivered is its owner's matter."""
+    return replace(delivery, id=0, target="", store="", error="", checked=0, finding="")
 
 
 def _for_recipient(delivery: Delivery) -> Delivery:

@@ -63,6 +63,7 @@ def usable_copy(deliveries: Sequence[Delivery], party: str) -> Delivery | None:
             delivery.party == party
             and delivery.kind is DeliveryKind.COPY
             and delivery.state is DeliveryState.DONE
+            and not delivery.finding
             and kept
         ):
             return delivery

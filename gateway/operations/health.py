@@ -12,6 +12,7 @@ from gateway.catalog.noticing import NoticeBacklog
 from gateway.errors import CatalogUnavailable, CrossdockError
 from gateway.exchange import Headway
 from gateway.model import DeliveryState
+from gateway.operations.findings import Findings
 from gateway.operations.reload import Standing
 from gateway.telemetry import Telemetry
 
@@ -89,6 +90,8 @@ class Vitals:
             notices = await self.catalog.notice_backlog()
             rows = ((each.lane.party, each.lane.webhook, each) for each in notices)
             self.telemetry.webhooks.owed(self.clock(), rows)
+            findings = await Findings.of(self.catalog)
+            findings.measured(self.clock(), self.telemetry.scrub)
         except CatalogUnavailable:
             self.telemetry.catalog_well(0)
         else:
@@ -107,13 +110,15 @@ class Vitals:
         backlog: Sequence[Backlog] = ()
         notices: Sequence[NoticeBacklog] = ()
         records = 0
+        findings = Findings()
         try:
             backlog, records = await self.catalog.backlog(), await self.catalog.size()
             notices = await self.catalog.notice_backlog()
+            findings = await Findings.of(self.catalog)
         except CatalogUnavailable as error:
             trouble = error.message
         return {
-            "status": self._status(trouble, backlog, notices),
+            "status": self._status(trouble, backlog, notices, findings),
             "version": __version__,
             "uptime_seconds": (self.clock() - self.started) // S_NS,
             "catalog": {"problem": trouble},
@@ -122,6 +127,7 @@ class Vitals:
             "keys": {"in_force": self.key_count, "problems": list(self.key_problems)},
             "stores": {"problems": list(self.store_problems)},
             "deliveries": [self._owed(each) for each in backlog],
+            "scrub": findings.shown(self.clock()),
             "webhooks": {"problems": list(self.webhook_problems)},
             "notices": [self._owed_notices(each) for each in notices],
             "log": {
@@ -133,7 +139,11 @@ class Vitals:
         }
 
     def _status(
-        self, trouble: str, backlog: Sequence[Backlog], notices: Sequence[NoticeBacklog]
+        self,
+        trouble: str,
+        backlog: Sequence[Backlog],
+        notices: Sequence[NoticeBacklog],
+        findings: Findings,
     ) -> str:
         if self.stopping:
             return "stopping"
@@ -149,6 +159,7 @@ class Vitals:
             or self.store_problems
             or self.webhook_problems
             or self.sealer.fault
+            or findings.losses
             or parked
         )
         return "degraded" if wrong else "ok"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,8 +36,14 @@ async def reading(config: Config) -> AsyncIterator[Catalog]:
         await catalog.close()
 
 
+More = Callable[[Config, Outside, Catalog, Mesh], AbstractAsyncContextManager[Mapping[str, Action]]]
+"""Further commands, of those that bring what they need: most need no stores."""
+
+
 @asynccontextmanager
-async def commanding(config: Config) -> AsyncIterator[Mapping[str, Action]]:
+async def commanding(
+    config: Config, more: More | None = None
+) -> AsyncIterator[Mapping[str, Action]]:
     """The commands that write, under the catalog's own lock: no gateway runs on it."""
     outside = Outside()
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,7 +65,11 @@ async def commanding(config: Config) -> AsyncIterator[Mapping[str, Action]]:
             resumed=lambda: None,
             headway=lambda: None,
         )
-        yield commands.actions()
+        if more is None:
+            yield commands.actions()
+            return
+        async with more(config, outside, catalog, mesh) as others:
+            yield {**commands.actions(), **others}
     finally:
         await catalog.close()
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from gateway.errors import ConfigError
 from gateway.identity import Secret
 from gateway.policy.mesh import Mesh, StoreSpec
-from gateway.stores import Inbox, Store
+from gateway.stores import CanClose, Inbox, Store
 
 REFERENCES = ("env:", "file:")
 
@@ -64,6 +64,12 @@ class Storerooms:
     def store(self, party: str, name: str) -> Store | None:
         found = self._built.get((party, name))
         return found.room if found else None
+
+    async def close(self) -> None:
+        """Ends their connections."""
+        for each in self._built.values():
+            if isinstance(each.room, CanClose):
+                await each.room.aclose()
 
     def _one(self, place: Place, spec: StoreSpec) -> _Built:
         secrets = {

@@ -79,6 +79,13 @@ class CanTidy(Protocol):
         ...
 
 
+@runtime_checkable
+class CanClose(Protocol):
+    """A store that holds connections."""
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """What goes with a delivered copy: enough for the target to say whose and which it is.

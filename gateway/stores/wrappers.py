@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from gateway.errors import StoreUnavailable
 from gateway.model import Chunks
-from gateway.stores import Inbox, Parcel, Placed, Stat, Store, Written
+from gateway.stores import CanClose, Inbox, Parcel, Placed, Stat, Store, Written
 
 T = TypeVar("T")
 
@@ -40,6 +40,10 @@ class Around:
     def flow(self, verb: str, opened: Callable[[int], Chunks]) -> Chunks:
         """A read; `opened(n)` opens it anew behind its first n bytes."""
         return opened(0)
+
+    async def aclose(self) -> None:
+        if isinstance(self.inner, CanClose):
+            await self.inner.aclose()
 
     async def write(self, key: str, body: Chunks, *, size: int | None) -> Written:
         return await self.once("write", lambda: self.inner.write(key, body, size=size))

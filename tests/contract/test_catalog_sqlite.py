@@ -11,6 +11,7 @@ import pytest
 from gateway.catalog import Catalog
 from gateway.catalog.sqlite import SqliteCatalog
 from tests.contract.catalog_audit import AuditSuite
+from tests.contract.catalog_checks import CheckSuite
 from tests.contract.catalog_convergence import ConvergenceSuite
 from tests.contract.catalog_first_reads import FirstReadSuite
 from tests.contract.catalog_kit import R1, Bench, Clock, Story, Tell
@@ -46,6 +47,7 @@ def tell(tmp_path: Path) -> Tell:
 
 
 class TestSqlite(
+    CheckSuite,
     ConvergenceSuite,
     LedgerSuite,
     ListingSuite,

@@ -1,0 +1,62 @@
+"""What commands that look into stores need where no gateway runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.catalog import Catalog, Claim
+from gateway.config import Config
+from gateway.identity import resolve
+from gateway.model import Share
+from gateway.operations.control import Action
+from gateway.operations.outside import Outside
+from gateway.operations.scrubbing import at_rest
+from gateway.operations.storerooms import Storerooms
+from gateway.policy.mesh import Mesh
+from gateway.stores.build import build, fitted
+
+STORE_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A gateway's stores and policy, without its doors and workers."""
+
+    config: Config
+    outside: Outside
+    catalog: Catalog
+    rooms: Storerooms
+    mesh: Mesh
+
+    def decide(self, claim: Claim) -> Share | None:
+        party, facts = claim.delivery.party, claim.version.facts
+        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
+
+    def nudge(self) -> None:
+        """The next start finds what was promised."""
+
+
+@asynccontextmanager
+async def alone(
+    config: Config, outside: Outside, catalog: Catalog, mesh: Mesh
+) -> AsyncIterator[Mapping[str, Action]]:
+    """Those commands. A store that can't be used as it is is left out."""
+    with ThreadPoolExecutor(STORE_THREADS, "store") as pool:
+        rooms = Storerooms(
+            lambda spec, secrets: fitted(build(spec, secrets, pool), _unmeasured, outside.draw),
+            partial(resolve, folder=config.policies),
+        )
+        rooms.enter(mesh)
+        dated = mesh.dated(await catalog.rule_starts(mesh.policy.starting))
+        try:
+            yield at_rest(Alone(config, outside, catalog, rooms, dated))
+        finally:
+            await rooms.close()
+
+
+def _unmeasured(verb: str, seconds: float, read: int, error: str) -> None:
+    """Nobody asks a command how its stores did."""
