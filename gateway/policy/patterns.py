@@ -144,7 +144,7 @@ def intersect(left: Sequence[Token], right: Sequence[Token]) -> bool:
         return False
     if _takes_all(left, one, other) or _takes_all(right, other, one):
         return True
-    first, second = _Automaton(left), _Automaton(right)
+    first, second = Automaton(left), Automaton(right)
     seen = {(0, 0)}
     todo = [(0, 0)]
     while todo:
@@ -167,7 +167,7 @@ def _takes_all(parts: Sequence[Token], start: str, begun: str) -> bool:
     return begun.startswith(start) and tuple(parts) == (*filter(None, [start]), Wild.ANY)
 
 
-class _Class(enum.Enum):
+class Some(enum.Enum):
     """Sets of characters, beside single ones."""
 
     ANY = enum.auto()
@@ -175,16 +175,14 @@ class _Class(enum.Enum):
     NAME_START = enum.auto()  # neither "/" nor "."
 
     def holds(self, char: str) -> bool:
-        return self is _Class.ANY or (
-            char != "/" and not (self is _Class.NAME_START and char == ".")
-        )
+        return self is Some.ANY or (char != "/" and not (self is Some.NAME_START and char == "."))
 
 
-class _Automaton:
+class Automaton:
     """States 0..end; `edges[s]` reads a character, `skips[s]` reads none."""
 
     def __init__(self, parts: Sequence[Token]) -> None:
-        self.edges: list[list[tuple[str | _Class, int]]] = [[]]
+        self.edges: list[list[tuple[str | Some, int]]] = [[]]
         self.skips: list[list[int]] = [[]]
         for part in parts:
             if isinstance(part, str):
@@ -194,8 +192,8 @@ class _Automaton:
                 self._dirs()
             else:
                 if part is Wild.NAME:
-                    self._read(_Class.NAME_START)
-                self._loop(_Class.ANY if part is Wild.ANY else _Class.NO_SLASH)
+                    self._read(Some.NAME_START)
+                self._loop(Some.ANY if part is Wild.ANY else Some.NO_SLASH)
 
     @property
     def end(self) -> int:
@@ -206,11 +204,11 @@ class _Automaton:
         self.skips.append([])
         return self.end
 
-    def _read(self, chars: str | _Class) -> None:
+    def _read(self, chars: str | Some) -> None:
         before, after = self.end, self._state()
         self.edges[before].append((chars, after))
 
-    def _loop(self, chars: _Class) -> None:
+    def _loop(self, chars: Some) -> None:
         before, within, after = self.end, self._state(), self._state()
         self.skips[before].append(within)
         self.edges[within].append((chars, within))
@@ -218,19 +216,19 @@ class _Automaton:
 
     def _dirs(self) -> None:
         before = self.end
-        self._loop(_Class.ANY)
+        self._loop(Some.ANY)
         self._read("/")
         self.skips[before].append(self.end)
 
 
-def _steps(first: _Automaton, a: int, second: _Automaton, b: int) -> Iterator[tuple[int, int]]:
+def _steps(first: Automaton, a: int, second: Automaton, b: int) -> Iterator[tuple[int, int]]:
     yield from ((skip, b) for skip in first.skips[a])
     yield from ((a, skip) for skip in second.skips[b])
     for chars, to in first.edges[a]:
         yield from ((to, other) for others, other in second.edges[b] if _meet(chars, others))
 
 
-def _meet(left: str | _Class, right: str | _Class) -> bool:
+def _meet(left: str | Some, right: str | Some) -> bool:
     if isinstance(left, str):
         return left == right if isinstance(right, str) else right.holds(left)
     return left.holds(right) if isinstance(right, str) else True
