@@ -46,6 +46,10 @@ from gateway.catalog.values import Survey as Survey
 from gateway.catalog.values import Surveyed as Surveyed
 from gateway.catalog.values import Unwrite as Unwrite
 from gateway.catalog.values import Write as Write
+from gateway.catalog.walking import Kept as Kept
+from gateway.catalog.walking import KeyPage as KeyPage
+from gateway.catalog.walking import KeyWalks as KeyWalks
+from gateway.catalog.walking import Spot as Spot
 from gateway.lifecycle import Standing
 from gateway.model import (
     Bucket,
@@ -210,7 +214,7 @@ class Extents(Protocol):
 
 
 class Surveys(Protocol):
-    """What looks at everything at leisure: convergence, plans. Reads alone."""
+    """What looks at everything at leisure, as convergence does. Reads alone."""
 
     async def survey(self, below: int, limit: int) -> Survey:
         """A page over the versions whose numbers are less than `below`, newest first; `limit`
@@ -375,6 +379,7 @@ class Catalog(
     Uploads,
     Extents,
     Surveys,
+    KeyWalks,
     Convergence,
     Outbox,
     Checks,

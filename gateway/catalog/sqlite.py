@@ -22,6 +22,7 @@ from gateway.catalog.settings import SqliteSettings
 from gateway.catalog.standings import SqliteStandings
 from gateway.catalog.surveying import SqliteSurvey
 from gateway.catalog.uploads import SqliteUploads
+from gateway.catalog.walks import SqliteKeyWalks
 from gateway.catalog.writer import UNAVAILABLE, Seal, Transaction, Writer
 from gateway.errors import CatalogUnavailable
 
@@ -45,6 +46,7 @@ class SqliteCatalog(
     SqliteUploads,
     SqliteExtents,
     SqliteSurvey,
+    SqliteKeyWalks,
     SqliteConvergence,
     SqliteOutbox,
     SqliteChecks,

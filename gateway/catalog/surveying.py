@@ -20,12 +20,15 @@ from gateway.catalog.values import Survey, Surveyed
 from gateway.model import EMPTY, Delivery, Facts, Grant, ObjectRef, Version
 
 # `rest` may hold 10,000 extents: only what policy looks at leaves it.
-BELOW = """
-SELECT v.number, v.unwritten + v.purged, v.id, v.author, v.marker, v.hides, v.heads, v.tags_number,
-       f.id, f.bucket, f.key, f.author, f.at, f.number, f.size, f.tags, f.tags_number,
-       f.rest -> 'headers', f.rest -> 'metadata'
-FROM versions v JOIN versions f ON f.number = CASE v.hides WHEN 0 THEN v.number ELSE v.hides END
-WHERE v.number < ? ORDER BY v.number DESC LIMIT ?"""
+LOOKED_AT = """
+  v.number, v.unwritten + v.purged, v.id, v.author, v.marker, v.hides, v.heads, v.tags_number,
+  f.id, f.bucket, f.key, f.author, f.at, f.number, f.size, f.tags, f.tags_number,
+  f.rest -> 'headers', f.rest -> 'metadata'"""
+LOOKED_AT_WIDTH = 19
+LOOKED_AT_FROM = """
+versions v JOIN versions f ON f.number = CASE v.hides WHEN 0 THEN v.number ELSE v.hides END"""
+BELOW = f"""
+SELECT {LOOKED_AT} FROM {LOOKED_AT_FROM} WHERE v.number < ? ORDER BY v.number DESC LIMIT ?"""
 GRANTED = f"SELECT g.age, {GRANT} FROM grants g WHERE g.age BETWEEN ? AND ?"
 PROMISED = f"""
 SELECT {DELIVERY} FROM {DELIVERY_FROM}
@@ -43,16 +46,16 @@ class SqliteSurvey(Desk):
         if not rows:
             return Survey()
         high, low = rows[0][0], rows[-1][0]
-        grants = _grouped(
+        grants = grouped(
             (-age, grant_of(tuple(grant)))
             for age, *grant in self.reader.all(GRANTED, (-high, -low))
         )
-        deliveries = _grouped(
+        deliveries = grouped(
             (delivery.number, delivery)
             for delivery in map(delivery_of, self.reader.all(PROMISED, (low, high)))
         )
         found = (
-            _surveyed(row, tuple(grants.get(row[0], ())), tuple(deliveries.get(row[0], ())))
+            surveyed(row, tuple(grants.get(row[0], ())), tuple(deliveries.get(row[0], ())))
             for row in rows
             if not row[1]
         )
@@ -60,14 +63,14 @@ class SqliteSurvey(Desk):
         return Survey(kept, len(rows), low)
 
 
-def _grouped(pairs: Iterable[tuple[int, T]]) -> Mapping[int, Sequence[T]]:
+def grouped(pairs: Iterable[tuple[int, T]]) -> Mapping[int, Sequence[T]]:
     found: defaultdict[int, list[T]] = defaultdict(list)
     for number, each in pairs:
         found[number].append(each)
     return found
 
 
-def _surveyed(row: Row, grants: tuple[Grant, ...], deliveries: tuple[Delivery, ...]) -> Surveyed:
+def surveyed(row: Row, grants: tuple[Grant, ...], deliveries: tuple[Delivery, ...]) -> Surveyed:
     number, _, id_, author, marker, hides, heads, tags_number = row[:8]
     return Surveyed(
         *(number, id_, author, _facts(row[8:]), marker == 1, hides, heads > 0, tags_number),

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gateway.cli import show
+from gateway.cli.plan import plan_command
 from gateway.cli.session import NO, Session, command, ref_of
 from gateway.errors import BadInput, NoSuchBucket
 from gateway.exchange import Headway
@@ -24,6 +25,9 @@ AT_ALL_TIMES = 2**63 - 1
 @click.group()
 def policy() -> None:
     """What the policies folder means."""
+
+
+policy.add_command(plan_command)
 
 
 @policy.command()

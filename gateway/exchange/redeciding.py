@@ -99,7 +99,12 @@ def _bare(grant: Grant) -> Grant:
 
 def same_rule(one: str, other: str) -> bool:
     """Whether two rules as text ("acme.yaml:3 (out)") are the same but for the line."""
-    return one == other or _LINE.sub(" (", one, count=1) == _LINE.sub(" (", other, count=1)
+    return one == other or ruling(one) == ruling(other)
+
+
+def ruling(rule: str) -> str:
+    """A rule as text without its line."""
+    return _LINE.sub(" (", rule, count=1)
 
 
 def changed(verdicts: Sequence[Verdict], at: int) -> Iterator[Redecided]:

@@ -90,12 +90,13 @@ class Checked:
     warnings: tuple[Problem, ...]
 
 
-def check(config: Config) -> Checked:
+def check(config: Config, folder: Path | None = None) -> Checked:
     """Everything that is wrong with the folder, secrets that are not there included, and bytes
-    that it would cut off."""
-    folder = config.policies
-    loaded = load(read_folder(folder), base=str(folder.resolve()))
-    missing = tuple(_missing_secrets(folder, loaded.mesh)) if loaded.mesh else ()
+    that it would cut off. Relative paths in it count from the configured folder, wherever it
+    lies."""
+    home, folder = config.policies, folder or config.policies
+    loaded = load(read_folder(folder), base=str(home.resolve()))
+    missing = tuple(_missing_secrets(home, loaded.mesh)) if loaded.mesh else ()
     lost = asyncio.run(_cut_off(config, loaded.mesh)) if loaded.mesh else ()
     found = (*loaded.problems, *missing, *lost)
     return Checked(
@@ -117,9 +118,10 @@ async def _cut_off(config: Config, mesh: Mesh) -> tuple[Problem, ...]:
         return await cut_off(catalog, old, mesh) if old else ()
 
 
-def mesh_of_folder(config: Config) -> Mesh:
-    """The folder as it lies there; DocumentErrors if it holds a mistake."""
-    checked = check(config)
+def mesh_of_folder(config: Config, folder: Path | None = None) -> Mesh:
+    """The folder (the configured one, unless said) as it lies there; DocumentErrors if it holds a
+    mistake."""
+    checked = check(config, folder)
     if checked.mesh is None or checked.problems:
         raise DocumentErrors(checked.problems)
     return checked.mesh

@@ -23,6 +23,7 @@ from tests.contract.catalog_notices import NoticeSuite
 from tests.contract.catalog_outbox import OutboxSuite
 from tests.contract.catalog_storage import StorageSuite
 from tests.contract.catalog_survey import SurveySuite
+from tests.contract.catalog_walks import WalkSuite
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ class TestSqlite(
     FirstReadSuite,
     StorageSuite,
     SurveySuite,
+    WalkSuite,
     AuditSuite,
 ):
     pass
