@@ -48,8 +48,8 @@ from gateway.catalog.values import Unwrite as Unwrite
 from gateway.catalog.values import Write as Write
 from gateway.catalog.walking import Kept as Kept
 from gateway.catalog.walking import KeyPage as KeyPage
+from gateway.catalog.walking import KeySpot as KeySpot
 from gateway.catalog.walking import KeyWalks as KeyWalks
-from gateway.catalog.walking import Spot as Spot
 from gateway.lifecycle import Standing
 from gateway.model import (
     Bucket,

@@ -9,7 +9,7 @@ from gateway.catalog.values import Surveyed
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class KeySpot:
     """A place in the walk: buckets and keys backwards, the versions of a key newest first."""
 
     bucket: str
@@ -35,13 +35,13 @@ class KeyPage:
 
     versions: tuple[Kept, ...] = ()
     seen: int = 0
-    last: Spot | None = None
+    last: KeySpot | None = None
 
 
 class KeyWalks(Protocol):
     """What plans and costs need. Reads alone."""
 
-    async def survey_keys(self, after: Spot | None, limit: int) -> KeyPage:
+    async def survey_keys(self, after: KeySpot | None, limit: int) -> KeyPage:
         """A page over all versions that are kept, those of a key together. `limit` bounds those
         looked at, and so the memory and time of a page. What is committed during a walk is met or
         not, as its key lies; each version at most once."""

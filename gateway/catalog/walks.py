@@ -22,7 +22,7 @@ from gateway.catalog.surveying import (
     grouped,
     surveyed,
 )
-from gateway.catalog.walking import Kept, KeyPage, Spot
+from gateway.catalog.walking import Kept, KeyPage, KeySpot
 from gateway.model import Delivery, Grant
 
 ROW = f"{LOOKED_AT}, v.is_null, v.rest -> '$.extents[0]'"
@@ -39,7 +39,7 @@ WHERE d.number = n.value AND d.state <= 2 ORDER BY d.id"""
 
 
 class SqliteKeyWalks(Desk):
-    async def survey_keys(self, after: Spot | None, limit: int) -> KeyPage:
+    async def survey_keys(self, after: KeySpot | None, limit: int) -> KeyPage:
         rows = self._rows(after, limit)
         if not rows:
             return KeyPage()
@@ -58,9 +58,9 @@ class SqliteKeyWalks(Desk):
             if not row[1]
         )
         kept = tuple(kept for kept in found if kept.each.held_by(kept.each.author))
-        return KeyPage(kept, len(rows), Spot(rows[-1][9], rows[-1][10], rows[-1][0]))
+        return KeyPage(kept, len(rows), KeySpot(rows[-1][9], rows[-1][10], rows[-1][0]))
 
-    def _rows(self, after: Spot | None, limit: int) -> list[Row]:
+    def _rows(self, after: KeySpot | None, limit: int) -> list[Row]:
         """First what is left of the key at hand, so that a key of a million versions costs no more
         than others."""
         if after is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.catalog import Kept, Spot, Surveyed
+from gateway.catalog import Kept, KeySpot, Surveyed
 from tests.contract.catalog_kit import FAR, Bench, Tell, extent, promise
 
 
 async def walked(bench: Bench, limit: int = 2) -> list[Kept]:
     found: list[Kept] = []
-    at: Spot | None = None
+    at: KeySpot | None = None
     while True:
         page = await bench.catalog.survey_keys(at, limit)
         assert page.seen <= limit
