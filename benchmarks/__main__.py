@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
-from benchmarks import catalog, delivery, door, memory, notices, policy
+from benchmarks import catalog, converging, delivery, door, memory, notices, policy
 
 Row = tuple[str, str]
 
@@ -28,6 +28,7 @@ GROUPS = MappingProxyType(
         "durable": door.durable_writes,
         "lag": delivery.lag,
         "notices": _figures(notices.run),
+        "converging": converging.converging,
         "memory": memory.memory,
     }
 )

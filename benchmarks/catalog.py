@@ -39,7 +39,7 @@ INSERT INTO grants SELECT ?1, bucket, key, -number, 'share', 'rule', ?2, number,
 FROM versions WHERE bucket = 'large' AND number % ?3 = 0"""
 FILL_VIEWS = """
 INSERT INTO views SELECT ?1, bucket, key, id, size, etag, at, author, 'share', 0, algorithm,
-       checksum_type, ?2 FROM versions WHERE bucket = 'large' AND number % ?3 = 0"""
+       checksum_type, ?2, number FROM versions WHERE bucket = 'large' AND number % ?3 = 0"""
 FILL_PARKED = """
 INSERT INTO deliveries (number, party, store, target, kind, state, rule, size, promised, due, head)
 SELECT number, 'globex', 'home', 'parked/' || key, 'copy', 1, 'rule', 10, number, 0, 1

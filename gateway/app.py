@@ -37,6 +37,7 @@ from gateway.identity import (
 from gateway.model import Bucket, Chunks, Event, Share, Version
 from gateway.operations import gate
 from gateway.operations.admin import AdminDoor
+from gateway.operations.applying import Applying
 from gateway.operations.commands import Commands
 from gateway.operations.control import ControlServer
 from gateway.operations.doors import Door, SmallServer, limits_of, open_door
@@ -44,9 +45,10 @@ from gateway.operations.health import Vitals
 from gateway.operations.hooks import Hooks
 from gateway.operations.housekeeping import Expiring, Housekeeping
 from gateway.operations.keys import FirstKeys, log_signer, open_seal
+from gateway.operations.missing import missing_secrets
 from gateway.operations.moves import cut_off
 from gateway.operations.outside import Outside, checkpoint, open_catalog
-from gateway.operations.reload import Policies
+from gateway.operations.reload import By, Policies, policy_event
 from gateway.operations.scrubbing import at_rest, scrubbing_of
 from gateway.operations.storerooms import Storerooms
 from gateway.policy.mesh import Mesh
@@ -133,15 +135,14 @@ class House:
     def headway(self) -> Headway | None:
         return self._convergence.headway if self._convergence else None
 
-    async def enter(self, mesh: Mesh) -> None:
+    async def enter(self, mesh: Mesh, by: By) -> None:
         """Puts a mesh in force everywhere. The catalog comes before the exchange: from then on no
         commit under the old revision gets through, and each waits for the new one."""
         stores = self.rooms.enter(mesh)
         self.vitals.stores(self.rooms.problems)
         self.hooks.enter(mesh)
         self.vitals.webhooks(self.hooks.problems)
-        event = Event("policy", self.outside.clock(), door="folder", revision=mesh.revision)
-        mesh = await put_in_force(self.catalog, mesh, event)
+        mesh = await put_in_force(self.catalog, mesh, policy_event(self.outside.clock(), mesh, by))
         if self._exchange is None:
             self._exchange = Exchange(self._means(), mesh, stores)
             self._convergence = self._exchange.converging(self.outside.ticks)
@@ -245,7 +246,7 @@ async def running(config: Config, outside: Outside | None = None) -> AsyncIterat
         await house.enter_keys()
         await _log_start_and_stop(house, stack)
         workers = await _workers(house, policies, stack)
-        await _control(house, stack)
+        await _control(house, policies, stack)
         doors = await _doors(house, stack)
         stack.callback(_say_stopping, house)
         log.info("serving", extra={name: door.listen.url for name, door in doors.items()})
@@ -289,11 +290,13 @@ async def _house(config: Config, outside: Outside, stack: AsyncExitStack) -> Hou
 def _policies(house: House) -> Policies:
     return Policies(
         folder=house.config.policies,
-        settings=house.catalog,
+        kept=house.catalog,
         clock=house.outside.clock,
         enter=house.enter,
         changed=house.vitals.changed,
         guard=partial(cut_off, house.catalog),
+        missing=partial(missing_secrets, house.config.policies),
+        follow=house.config.apply == "watch",
     )
 
 
@@ -344,7 +347,7 @@ async def _workers(
     return tasks
 
 
-async def _control(house: House, stack: AsyncExitStack) -> None:
+async def _control(house: House, policies: Policies, stack: AsyncExitStack) -> None:
     commands = Commands(
         catalog=house.catalog,
         seal=house.seal,
@@ -356,7 +359,8 @@ async def _control(house: House, stack: AsyncExitStack) -> None:
         resumed=house.nudge,
         headway=house.headway,
     )
-    server = ControlServer(house.config.state, {**commands.actions(), **at_rest(house)})
+    actions = {**commands.actions(), **Applying(policies).actions(), **at_rest(house)}
+    server = ControlServer(house.config.state, actions)
     await server.start()
     stack.push_async_callback(server.stop)
 

@@ -56,12 +56,6 @@ def not_built(what: str) -> BeforeValidator:
     return BeforeValidator(refuse)
 
 
-def watch(value: Any) -> Any:
-    if value == "command":
-        raise mistake("`command` needs `policy apply`, which is not built yet; expected watch")
-    return value
-
-
 def url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]+)?", text.rstrip("/")):
         raise mistake(f"`{text}` is no URL; expected one like https://files.example.com")
@@ -206,8 +200,10 @@ class GatewayFile(Entry):
     policies: Text = Field(
         default="policies", description="The folder that the parties' staff edit."
     )
-    apply: Annotated[Literal["watch"], BeforeValidator(watch)] = Field(
-        default="watch", description="An edit is in force within 2 s."
+    apply: Literal["watch", "command"] = Field(
+        default="watch",
+        description="`watch`: an edit is in force within 2 s; `command`: the folder is a draft "
+        "until `crossdock policy apply`.",
     )
     audit: AuditEntry = Field(default=AuditEntry(), description="The log of reads.")
     region: Text = Field(default="us-east-1", description="The region that clients sign for.")
@@ -267,6 +263,7 @@ class Config:
     lifecycle: LifecycleEntry
     scrub: ScrubEntry
     log: LogEntry
+    apply: Literal["watch", "command"] = "watch"
 
     @property
     def folder(self) -> Path:
@@ -328,6 +325,7 @@ def _config(file: Path, entry: GatewayFile) -> Config:
         lifecycle=entry.lifecycle,
         scrub=entry.scrub,
         log=entry.log,
+        apply=entry.apply,
     )
 
 

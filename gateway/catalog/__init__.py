@@ -8,7 +8,7 @@ changed. Numbers given by commits strictly increase over the whole catalog.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from gateway.catalog.checks import Checks as Checks
@@ -17,11 +17,14 @@ from gateway.catalog.checks import Finding as Finding
 from gateway.catalog.checks import KeptCopy as KeptCopy
 from gateway.catalog.checks import Loss as Loss
 from gateway.catalog.checks import Spot as Spot
+from gateway.catalog.kept import Policies as Policies
+from gateway.catalog.kept import Settings as Settings
 from gateway.catalog.noticing import Configurations as Configurations
 from gateway.catalog.noticing import NoticeClaim as NoticeClaim
 from gateway.catalog.noticing import NoticeLane as NoticeLane
 from gateway.catalog.noticing import NoticeOutcome as NoticeOutcome
 from gateway.catalog.noticing import Notices as Notices
+from gateway.catalog.values import Applied as Applied
 from gateway.catalog.values import Backlog as Backlog
 from gateway.catalog.values import Change as Change
 from gateway.catalog.values import Claim as Claim
@@ -339,40 +342,6 @@ class AuditLog(Protocol):
         ...
 
 
-class Settings(Protocol):
-    """Keys, the policy in force, and small values that must outlive a restart."""
-
-    async def add_key(self, key: SealedKey, event: Event) -> None: ...
-    async def keys(self) -> Sequence[SealedKey]: ...
-    async def revoke_key(self, key_id: str, now: int, event: Event) -> bool: ...
-
-    async def put_policy(
-        self,
-        revision: str,
-        files: Mapping[str, str],
-        event: Event,
-        *,
-        starting: Collection[str] = (),
-    ) -> None:
-        """Makes this set of files the policy in force; commits under another revision raise
-        PolicyMoved from then on. Those of the rules `starting` that never were in force start with
-        this commit."""
-        ...
-
-    async def policy(self) -> tuple[str, Mapping[str, str]] | None: ...
-
-    async def rule_starts(self, rules: Collection[str]) -> Mapping[str, int]:
-        """Of these rules (Send.identity), the commit that first brought each into force; those
-        that never were are left out."""
-        ...
-
-    async def get(self, name: str) -> bytes | None: ...
-    async def put(self, name: str, value: bytes) -> None: ...
-    async def put_if_absent(self, name: str, value: bytes) -> bytes:
-        """Stores the value unless there is one; returns the one that counts."""
-        ...
-
-
 class Catalog(
     Ledger,
     Configurations,
@@ -385,6 +354,7 @@ class Catalog(
     Checks,
     Notices,
     AuditLog,
+    Policies,
     Settings,
     Protocol,
 ):

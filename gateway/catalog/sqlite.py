@@ -18,6 +18,7 @@ from gateway.catalog.desk import Reader
 from gateway.catalog.ledger import SqliteLedger
 from gateway.catalog.notices import SqliteNotices
 from gateway.catalog.outbox import SqliteOutbox
+from gateway.catalog.policies import SqlitePolicies
 from gateway.catalog.settings import SqliteSettings
 from gateway.catalog.standings import SqliteStandings
 from gateway.catalog.surveying import SqliteSurvey
@@ -52,6 +53,7 @@ class SqliteCatalog(
     SqliteChecks,
     SqliteNotices,
     SqliteAuditLog,
+    SqlitePolicies,
     SqliteSettings,
 ):
     """gateway.catalog.Catalog over one SQLite file. Belongs to the event loop that opened it."""

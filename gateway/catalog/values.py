@@ -195,6 +195,20 @@ class Progress:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A policy that commit `number` put in force. `door` is folder (the watch), command or api;
+    `party` is empty for the operator; `changed` names the files that differ from the one before,
+    none for the oldest editions' own."""
+
+    number: int
+    revision: str
+    door: str
+    party: str
+    principal: str
+    changed: tuple[str, ...]
+
+
 Change = Write | Unwrite | Retag | Relock | FirstRead
 
 

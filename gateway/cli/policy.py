@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gateway.cli import show
+from gateway.cli import applying, show
 from gateway.cli.plan import plan_command
 from gateway.cli.session import NO, Session, command, ref_of
 from gateway.errors import BadInput, NoSuchBucket
@@ -24,10 +24,11 @@ AT_ALL_TIMES = 2**63 - 1
 
 @click.group()
 def policy() -> None:
-    """What the policies folder means."""
+    """What the policies folder means, and what of it is in force."""
 
 
-policy.add_command(plan_command)
+for each in (plan_command, applying.apply, applying.history, applying.diff):
+    policy.add_command(each)
 
 
 @policy.command()

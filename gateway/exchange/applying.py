@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.catalog import Settings
+from gateway.catalog import Policies
 from gateway.model import Event
 from gateway.policy.mesh import Mesh
 
 
-async def put_in_force(rows: Settings, mesh: Mesh, event: Event) -> Mesh:
+async def put_in_force(rows: Policies, mesh: Mesh, event: Event) -> Mesh:
     """Makes the mesh the policy that the catalog commits under, unless it is already, and returns
     it dated. The exchange is to enter what this returns; until it does, commits wait for it."""
     kept = await rows.policy()

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gateway.catalog import Catalog, opening
 from gateway.config import Config
 from gateway.errors import ConfigError, DocumentErrors, Problem
-from gateway.identity import resolve
+from gateway.exchange.applying import put_in_force
+from gateway.operations.applying import Applying
 from gateway.operations.commands import Commands
 from gateway.operations.control import Action
+from gateway.operations.folder import read_folder
 from gateway.operations.keys import log_signer, open_seal
+from gateway.operations.missing import missing_secrets
 from gateway.operations.moves import cut_off
 from gateway.operations.outside import PRIVATE, Outside, checkpoint, open_catalog
-from gateway.operations.reload import read_folder
+from gateway.operations.reload import By, Policies, policy_event
 from gateway.policy.document import load
-from gateway.policy.mesh import Mesh, secrets_of
+from gateway.policy.mesh import Mesh
 from gateway.sealer import Sealer
 
 
@@ -65,17 +69,38 @@ async def commanding(
             resumed=lambda: None,
             headway=lambda: None,
         )
+        policies = _policies(config, outside, catalog)
+        applying = Applying(policies, policies.resume)
+        actions = {**commands.actions(), **applying.actions()}
         if more is None:
-            yield commands.actions()
+            yield actions
             return
         async with more(config, outside, catalog, mesh) as others:
-            yield {**commands.actions(), **others}
+            yield {**actions, **others}
     finally:
         await catalog.close()
 
 
 async def _nobody_listens() -> None:
     """Without a gateway the next start reads the keys."""
+
+
+def _policies(config: Config, outside: Outside, catalog: Catalog) -> Policies:
+    """What was applied last, whether the folder is followed or not: the next start enters it."""
+
+    async def enter(mesh: Mesh, by: By) -> None:
+        await put_in_force(catalog, mesh, policy_event(outside.clock(), mesh, by))
+
+    return Policies(
+        folder=config.policies,
+        kept=catalog,
+        clock=outside.clock,
+        enter=enter,
+        changed=lambda _: None,
+        guard=partial(cut_off, catalog),
+        missing=partial(missing_secrets, config.policies),
+        follow=False,
+    )
 
 
 # --- policies ----------------------------------------------------------------------------------
@@ -96,7 +121,7 @@ def check(config: Config, folder: Path | None = None) -> Checked:
     lies."""
     home, folder = config.policies, folder or config.policies
     loaded = load(read_folder(folder), base=str(home.resolve()))
-    missing = tuple(_missing_secrets(home, loaded.mesh)) if loaded.mesh else ()
+    missing = missing_secrets(home, loaded.mesh) if loaded.mesh else ()
     lost = asyncio.run(_cut_off(config, loaded.mesh)) if loaded.mesh else ()
     found = (*loaded.problems, *missing, *lost)
     return Checked(
@@ -130,18 +155,12 @@ def mesh_of_folder(config: Config, folder: Path | None = None) -> Mesh:
 def _mesh(config: Config, last_good: Mapping[str, str] | None) -> Mesh:
     """What would be in force if the gateway started now."""
     folder = config.policies
-    loaded = load(read_folder(folder), base=str(folder.resolve()), last_good=last_good)
+    draft = config.apply == "command" and last_good
+    files = last_good if draft and last_good else read_folder(folder)
+    loaded = load(files, base=str(folder.resolve()), last_good=last_good)
     if loaded.mesh is None:
         raise DocumentErrors([_placed(folder, problem) for problem in loaded.problems])
     return loaded.mesh
-
-
-def _missing_secrets(folder: Path, mesh: Mesh) -> Iterator[Problem]:
-    for secret in secrets_of(mesh):
-        try:
-            resolve(secret.reference, folder)
-        except ConfigError as error:
-            yield Problem(secret.file, secret.line, secret.column, error.message)
 
 
 def _placed(folder: Path, problem: Problem) -> Problem:

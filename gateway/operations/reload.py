@@ -1,63 +1,67 @@
-"""The policies folder in force: read, loaded off the event loop, entered whole; then watched."""
+"""The policy in force: loaded off the event loop, entered whole, by following or by applying."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
-from gateway.catalog import Settings
-from gateway.errors import BadInput, CrossdockError, DocumentErrors, Problem, StartRefused
-from gateway.model import EMPTY
-from gateway.policy.document import Cache, Loaded, load
+from gateway.catalog import Policies as Kept
+from gateway.errors import CrossdockError, DocumentErrors, Problem, StartRefused
+from gateway.model import EMPTY, Event
+from gateway.operations.folder import (
+    Changes,
+    Signature,
+    edited,
+    read_folder,
+    signature_of,
+    stage,
+)
+from gateway.policy.document import Cache, Loaded, load, plan_hash
 from gateway.policy.mesh import Mesh
 from gateway.policy.topology import TOPOLOGY
 
 INTERVAL_SECONDS = 0.5
 """Two equal readings this far apart: an editor or a copy has then finished writing."""
-FILES_MAX = 10_000
-FILE_BYTES_MAX = 4 * 1024**2
-
-Signature = tuple[tuple[str, int, int, int], ...]
-Enter = Callable[[Mesh], Awaitable[None]]
-Guard = Callable[[Mesh, Mesh], Awaitable[tuple[Problem, ...]]]
-"""What of the mesh in force the next one would cut off; if anything, topology.yaml must wait."""
+DUE = "policies folder due"
+"""The setting that names what a crash kept from being written into the folder."""
 
 log = logging.getLogger(__name__)
 
 
-def signature_of(folder: Path) -> Signature:
-    """What tells that the folder changed, without reading its files."""
-    stats = ((path.name, path.stat()) for path in _files(folder))
-    return tuple((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats)
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who puts a policy in force, and through which door; no `party` for the operator."""
+
+    door: str
+    party: str = ""
+    principal: str = ""
 
 
-def read_folder(folder: Path) -> Mapping[str, str]:
-    """Each policy file's text by its name. What is not UTF-8 stays recognisable as that, so that
-    the file's own problem can be told with its place."""
-    return {path.name: _text(path) for path in _files(folder)}
+FOLDER = By("folder")
+"""Whoever edited it: the folder does not tell."""
 
 
-def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        raw = file.read(FILE_BYTES_MAX + 1)
-    if len(raw) > FILE_BYTES_MAX:
-        raise BadInput(f"{path.name} is larger than {FILE_BYTES_MAX} bytes")
-    return raw.decode("utf-8", "surrogateescape")
+def policy_event(now: int, mesh: Mesh, by: By) -> Event:
+    return Event("policy", now, by.party, by.principal, by.door, revision=mesh.revision)
 
 
-def _files(folder: Path) -> list[Path]:
-    """Hidden names are left out: editors keep their own copies under them."""
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix in (".yaml", ".yml") and not path.name.startswith(".")
-    )
-    if len(found) > FILES_MAX:
-        raise BadInput(f"{folder} holds more than {FILES_MAX} files")
-    return [path for path in found if path.is_file()]
+Enter = Callable[[Mesh, By], Awaitable[None]]
+Guard = Callable[[Mesh, Mesh], Awaitable[tuple[Problem, ...]]]
+"""What of the mesh in force the next one would cut off; if anything, topology.yaml must wait."""
+Missing = Callable[[Mesh], tuple[Problem, ...]]
+"""Secrets that the mesh names and nobody has."""
+
+
+class Rows(Kept, Protocol):
+    """What is asked of the catalog."""
+
+    async def get(self, name: str) -> bytes | None: ...
+    async def put(self, name: str, value: bytes) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,31 @@ class Standing:
     trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of an apply: in force where there is no problem and it is not `stale`. `edited`
+    are files that somebody is at work on in the folder."""
+
+    before: str
+    revision: str
+    changed: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    stale: bool = False
+    edited: tuple[str, ...] = ()
+
+    @property
+    def applied(self) -> bool:
+        return not (self.problems or self.stale or self.edited)
+
+    @property
+    def plan(self) -> str:
+        return plan_hash(self.before, self.revision)
+
+
 @dataclass(slots=True)
 class Policies:
-    """Keeps the folder's last good content in force, file by file.
+    """Keeps a policy in force: with `follow` the folder's last good content, file by file, else
+    what was applied last.
 
     `enter` puts a mesh in force everywhere; when it raises, the one before stays in force, and
     the next reading tries again. `changed` hears of everything that health and metrics show.
@@ -81,11 +107,13 @@ class Policies:
     """
 
     folder: Path
-    settings: Settings
+    kept: Rows
     clock: Callable[[], int]
     enter: Enter
     changed: Callable[[Standing], None]
     guard: Guard
+    missing: Missing = lambda _: ()
+    follow: bool = True
     interval: float = INTERVAL_SECONDS
     _standing: Standing | None = None
     _cache: Cache | None = None
@@ -100,19 +128,34 @@ class Policies:
         return self._standing
 
     async def start(self) -> Standing:
-        """The folder, with the last good set behind it, is in force when this returns; raises
-        DocumentErrors if the two together give no mesh."""
-        kept = await self.settings.policy()
-        self._last_good = kept[1] if kept else EMPTY
-        await self._take(None)
+        """The policy is in force when this returns: the folder, with the last good set behind it,
+        if it is followed or nothing was ever applied. DocumentErrors if that gives no mesh."""
+        await self.resume()
+        if self.follow or self._standing is None:
+            await self._take(None)
         return self.standing
+
+    async def resume(self) -> None:
+        """What was in force last is so again; a folder that a crash kept from it is written."""
+        kept = await self.kept.policy()
+        if kept is None:
+            return
+        revision, self._last_good = kept
+        await self._write_what_is_due(revision)
+        if not self.follow:
+            loaded = await asyncio.to_thread(self._load, self._last_good)
+            if loaded.mesh is None:
+                raise DocumentErrors(loaded.problems)
+            await self._put(loaded.mesh, loaded, FOLDER)
+            self._cache = loaded.cache
 
     async def watch(self) -> None:
         """Follows the folder until cancelled; a change is in force within 2 s."""
         before = self._seen
         while True:
             await asyncio.sleep(self.interval)
-            before = await self._look(before)
+            if self.follow:
+                before = await self._look(before)
 
     async def _look(self, before: Signature | None) -> Signature | None:
         """One reading; takes what equals the one before and is not in force yet."""
@@ -139,31 +182,40 @@ class Policies:
             loaded = await self._guarded(files, await asyncio.to_thread(self._load, files))
             if loaded.mesh is None:
                 raise DocumentErrors(loaded.problems)
-            await self._put(loaded.mesh, loaded)
+            await self._put(loaded.mesh, loaded, FOLDER)
             self._cache = loaded.cache
             self._seen = before
 
     async def _guarded(self, files: Mapping[str, str], loaded: Loaded) -> Loaded:
         """The same with the last good topology.yaml, if this one would cut something off."""
-        good = self._last_good.get(TOPOLOGY)
-        if loaded.mesh is None or good is None or loaded.mesh.texts.get(TOPOLOGY) == good:
+        if loaded.mesh is None:
             return loaded
-        before = await asyncio.to_thread(self._load, self._last_good)
-        problems = await self.guard(before.mesh, loaded.mesh) if before.mesh else ()
+        problems = await self._cut_off(loaded.mesh)
         if not problems:
             return loaded
+        good = self._last_good[TOPOLOGY]
         kept = await asyncio.to_thread(self._load, {**files, TOPOLOGY: good})
         return replace(kept, problems=(*problems, *kept.problems))
 
-    def _load(self, files: Mapping[str, str]) -> Loaded:
-        base = str(self.folder.resolve())
-        return load(files, base=base, last_good=self._last_good, cache=self._cache)
+    async def _cut_off(self, mesh: Mesh) -> tuple[Problem, ...]:
+        good = self._last_good.get(TOPOLOGY)
+        if good is None or mesh.texts.get(TOPOLOGY) == good:
+            return ()
+        before = await asyncio.to_thread(self._load, self._last_good)
+        return await self.guard(before.mesh, mesh) if before.mesh else ()
 
-    async def _put(self, mesh: Mesh, loaded: Loaded) -> None:
+    def _load(self, files: Mapping[str, str]) -> Loaded:
+        return self._loaded(files, self._last_good)
+
+    def _loaded(self, files: Mapping[str, str], last_good: Mapping[str, str]) -> Loaded:
+        base = str(self.folder.resolve())
+        return load(files, base=base, last_good=last_good, cache=self._cache)
+
+    async def _put(self, mesh: Mesh, loaded: Loaded, by: By) -> None:
         old = self._standing
         entered = old.entered if old else self.clock()
         if old is None or old.mesh.revision != mesh.revision:
-            await self.enter(mesh)
+            await self.enter(mesh, by)
             entered = self.clock()
             log.info("policy in force", extra={"revision": mesh.revision})
             self._last_good = mesh.texts
@@ -181,3 +233,64 @@ class Policies:
             log.error("policy file not in force", extra={"problem": str(problem)})
         if standing.trouble:
             log.error("policies folder", extra={"problem": standing.trouble})
+
+    # --- applying ------------------------------------------------------------------------------
+
+    async def apply(self, by: By, *, expect: str = "", revision: str = "") -> Verdict:
+        """Puts the folder in force as it lies there, wholly or not at all. `expect` is the plan's
+        hash, `revision` the folder's as the caller has seen it: if another one it is stale, and
+        nothing is done."""
+        async with self._lock:
+            files = await asyncio.to_thread(read_folder, self.folder)
+            verdict, loaded = await self._judge(files, expect)
+            moved = bool(revision and verdict.revision != revision)
+            verdict = replace(verdict, stale=verdict.stale or moved)
+            if verdict.applied and loaded.mesh:
+                await self._put(loaded.mesh, loaded, by)
+                self._cache = loaded.cache
+            return verdict
+
+    async def change(self, changes: Changes, by: By, *, expect: str = "") -> Verdict:
+        """Puts what is in force in force with these changes, and writes them into the folder, that
+        it may not take them back. Files that somebody is at work on there are left alone, and
+        nothing is changed then. BadInput where the folder can't be written."""
+        async with self._lock:
+            files = {**self._last_good, **changes}
+            verdict, loaded = await self._judge({n: t for n, t in files.items() if t}, expect)
+            args = (self.folder, self._last_good, changes)
+            verdict = replace(verdict, edited=await asyncio.to_thread(edited, *args))
+            if not verdict.applied or loaded.mesh is None:
+                return verdict
+            staged = await asyncio.to_thread(stage, self.folder, changes)
+            due = {"revision": verdict.revision, "names": sorted(changes)}
+            try:
+                await self.kept.put(DUE, json.dumps(due).encode())
+                await self._put(loaded.mesh, loaded, by)
+            except BaseException:
+                staged.discard()
+                raise
+            self._cache = loaded.cache
+            await asyncio.to_thread(staged.settle)
+            await self.kept.put(DUE, b"")
+            return verdict
+
+    async def _judge(self, files: Mapping[str, str], expect: str) -> tuple[Verdict, Loaded]:
+        loaded = await asyncio.to_thread(self._loaded, files, EMPTY)
+        before = self._standing.mesh.revision if self._standing else ""
+        if loaded.mesh is None:
+            return Verdict(before, "", problems=loaded.problems), loaded
+        lost = await self._cut_off(loaded.mesh)
+        problems = (*loaded.problems, *lost, *self.missing(loaded.mesh))
+        new, old = loaded.mesh.texts, self._last_good
+        changed = tuple(n for n in sorted(new.keys() | old.keys()) if new.get(n) != old.get(n))
+        verdict = Verdict(before, loaded.mesh.revision, changed, tuple(sorted(problems)))
+        return replace(verdict, stale=bool(expect) and expect != verdict.plan), loaded
+
+    async def _write_what_is_due(self, revision: str) -> None:
+        due = json.loads(await self.kept.get(DUE) or b"{}")
+        if due and due["revision"] == revision:
+            changes = {name: self._last_good.get(name, "") for name in due["names"]}
+            staged = await asyncio.to_thread(stage, self.folder, changes)
+            await asyncio.to_thread(staged.settle)
+        if due:
+            await self.kept.put(DUE, b"")

@@ -68,7 +68,6 @@ MISTAKES = [
     ("listen: {sftp: 'a:22'}", "1:16: the sFTP door is not built yet; leave it out"),
     ("catalog: postgresql://u@h/d", "1:10: a catalog in PostgreSQL is not built yet"),
     ("catalog: data/c.db", "1:10: `data/c.db` is no catalog; expected sqlite:///PATH"),
-    ("apply: command", "1:8: `command` needs `policy apply`, which is not built yet"),
     ("apply: wtach", "1:8: `wtach` is none of the choices; did you mean `watch`?"),
     ("seal_key: hunter2", "1:11: a secret is never written here"),
     ("audit: {keep: 12}", "1:15: `12` is no duration; expected one like 30s"),

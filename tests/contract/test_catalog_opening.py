@@ -194,6 +194,27 @@ def test_an_older_catalog_is_counted_and_its_markers_hide_what_they_hid(tmp_path
     opened(tmp_path / "c.db", story)
 
 
+def test_policies_of_older_editions_stay_whole_under_newer_ones(tmp_path: Path) -> None:
+    connection = opening.connect(str(tmp_path / "c.db"), opening.READ_WRITE)
+    opening.migrate(connection, [each for each in opening.editions() if each[0] <= 9])
+    for number, files in ((5, '{"a.yaml": "one"}'), (6, '{"a.yaml": "two", "b.yaml": "b"}')):
+        row = (number, f"r{number}", files)
+        connection.execute("INSERT INTO policies (number, revision, files) VALUES (?, ?, ?)", row)
+    connection.close()
+
+    async def story(catalog: SqliteCatalog) -> None:
+        await catalog.put_policy("r7", {"a.yaml": "two", "c.yaml": "c"}, event_of("policy"))
+        newest, *older = await catalog.policies(2**62, 9)
+        assert newest.changed == ("b.yaml", "c.yaml")
+        assert await catalog.policy() == ("r7", {"a.yaml": "two", "c.yaml": "c"})
+        assert [await catalog.policy_files(each.number) for each in older] == [
+            {"a.yaml": "two", "b.yaml": "b"},
+            {"a.yaml": "one"},
+        ]
+
+    opened(tmp_path / "c.db", story)
+
+
 def test_there_must_be_something_to_read(tmp_path: Path) -> None:
     with pytest.raises(StartRefused, match="no catalog"):
         opened(tmp_path / "c.db", nothing, read_only=True)

@@ -21,6 +21,7 @@ from tests.contract.catalog_listing import ListingSuite
 from tests.contract.catalog_locks import LockSuite
 from tests.contract.catalog_notices import NoticeSuite
 from tests.contract.catalog_outbox import OutboxSuite
+from tests.contract.catalog_policies import Revisions
 from tests.contract.catalog_storage import StorageSuite
 from tests.contract.catalog_survey import SurveySuite
 from tests.contract.catalog_walks import WalkSuite
@@ -57,6 +58,7 @@ class TestSqlite(
     OutboxSuite,
     NoticeSuite,
     FirstReadSuite,
+    Revisions,
     StorageSuite,
     SurveySuite,
     WalkSuite,
