@@ -46,8 +46,9 @@ class KeptCopy:
 
 @dataclass(frozen=True, slots=True)
 class CopyCheck:
-    """What one look at a copy found. `receipt` replaces the one that is kept, where the same bytes
-    lie there under another etag. `again` promises the copy anew."""
+    """What one look at a copy found; with `at` 0 the scrub looks there next. `receipt` replaces
+    the one that is kept, where the same bytes lie there under another etag. `again` promises the
+    copy anew."""
 
     delivery: int
     at: int

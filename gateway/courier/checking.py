@@ -53,7 +53,8 @@ async def look_at_copy(claim: Claim, inbox: Inbox, *, whole: bool) -> Look | Non
 async def _compare(claim: Claim, inbox: Inbox, placed: Placed, whole: bool) -> Look:
     receipt = claim.delivery.receipt
     same = receipt is not None and placed.etag == receipt.etag
-    if receipt is None or (same and not whole):
+    trusted = same and not whole and not claim.delivery.finding
+    if receipt is None or trusted:
         return Look(Finding.WELL)
     try:
         chunks = inbox.read_copy(claim.delivery.target, if_match=placed.etag)

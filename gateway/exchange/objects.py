@@ -15,6 +15,7 @@ from gateway.errors import (
     NoSuchKey,
     VersionIsMarker,
 )
+from gateway.exchange.damage import note_damage
 from gateway.exchange.drafts import check_draft, check_tags
 from gateway.exchange.floor import Floor, absent, label_of
 from gateway.exchange.intake import Relayed, Taken, take
@@ -321,7 +322,8 @@ class Objects:
         copy = usable_copy(deliveries, caller.party)
         inbox = copy and self._floor.stores.get((copy.party, copy.store))
         if copy and isinstance(inbox, Inbox):
-            ways.insert(0, from_copy(copy, inbox))
+            distrust = partial(note_damage, self._floor)
+            ways.insert(0, from_copy(version, copy, inbox, distrust))
         return first_that_works(ways)
 
 

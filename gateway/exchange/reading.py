@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 
 import xxhash
@@ -16,13 +16,14 @@ from gateway.errors import (
 )
 from gateway.exchange.terms import Way
 from gateway.extents import slices
-from gateway.model import Chunks, Delivery, DeliveryKind, DeliveryState, Version
+from gateway.model import Chunks, Delivery, DeliveryKind, DeliveryState, Extent, Version
 from gateway.stores import Inbox, Store
 
 ASK_BYTES_MIN = 1024 * 1024
 """A read up to this long is over before a withdrawal could matter."""
 
 StoreFor = Callable[[str, str], Store]
+Distrust = Callable[[Delivery], Awaitable[None]]
 
 
 def from_extents(version: Version, store_for: StoreFor) -> Way:
@@ -40,17 +41,24 @@ def from_extents(version: Version, store_for: StoreFor) -> Way:
     return read
 
 
-def from_copy(copy: Delivery, inbox: Inbox) -> Way:
-    """The party's own copy, as long as it is what its receipt says."""
+def from_copy(version: Version, copy: Delivery, inbox: Inbox, distrust: Distrust) -> Way:
+    """The party's own copy, as long as it is what its receipt says. Its bytes are the version's, so
+    the extents' digests hold for them too; what is damaged is told of, for the next read to go
+    another way."""
 
     async def read(start: int, length: int) -> Chunks:
         receipt = copy.receipt
         if receipt is None:
             raise ChangedInStore("this copy has no receipt")
         chunks = inbox.read_copy(copy.target, start, length, if_match=receipt.etag)
-        async with aclosing(chunks):  # type: ignore[type-var]
-            async for chunk in _whole(chunks, length, ""):
-                yield chunk
+        pieces = slices(version.extents, start, length)
+        try:
+            async with aclosing(chunks):  # type: ignore[type-var]
+                async for chunk in _by_extent(_whole(chunks, length, ""), pieces):
+                    yield chunk
+        except Damaged:
+            await distrust(copy)
+            raise
 
     return read
 
@@ -72,7 +80,8 @@ def usable_copy(deliveries: Sequence[Delivery], party: str) -> Delivery | None:
 
 def first_that_works(ways: Sequence[Way]) -> Way:
     """Tries the ways in turn, and goes on where the one before broke off: they all give the same
-    bytes. The last one's error is raised if none can finish."""
+    bytes, but for one whose bytes are damaged, after which nothing can be mended. The last one's
+    error is raised if none can finish."""
 
     async def read(start: int, length: int) -> Chunks:
         position, end = start, start + length
@@ -85,6 +94,8 @@ def first_that_works(ways: Sequence[Way]) -> Way:
                         yield chunk
                 return
             except (StoreFault, StoreUnavailable, Damaged) as error:
+                if isinstance(error, Damaged) and position > start:
+                    raise
                 trouble = error
         raise trouble or StoreUnavailable
 
@@ -131,3 +142,21 @@ async def _whole(chunks: AsyncIterable[bytes], length: int, digest: str) -> Chun
         raise Damaged("bytes at rest do not match their digest")
     if held:
         yield held
+
+
+async def _by_extent(chunks: Chunks, pieces: Iterator[Extent]) -> Chunks:
+    """The same bytes, cut where extents end: the last piece of a whole one is passed on once its
+    digest is right."""
+    left, digest, seen = 0, "", xxhash.xxh3_128()
+    async for chunk in chunks:
+        while chunk:
+            if not left:
+                piece = next(pieces)
+                left, digest, seen = piece.length, piece.digest, xxhash.xxh3_128()
+            part, chunk = chunk[:left], chunk[left:]  # noqa: PLW2901 - eaten piece by piece
+            left -= len(part)
+            if digest:
+                seen.update(part)
+                if not left and seen.hexdigest() != digest:
+                    raise Damaged("a copy's bytes do not match their digest")
+            yield part

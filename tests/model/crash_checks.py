@@ -85,8 +85,10 @@ class Findings:
             wanted = set() if story.version.marker else self._promised(story, own.revision)
             copies = [d for d in story.deliveries if d.kind is DeliveryKind.COPY]
             rows = [d.target for d in copies]
-            # a copy that was superseded is promised again when its version is current again
-            again = Counter(d.target for d in copies if d.state is not DeliveryState.SUPERSEDED)
+            # a copy that was superseded is promised again when its version is current again, one
+            # that was found damaged or missing at once
+            lasting = (d for d in copies if d.state is not DeliveryState.SUPERSEDED)
+            again = Counter(d.target for d in lasting if not d.finding)
             if wanted != set(rows) or max(again.values(), default=0) > 1:
                 yield f"promised {wanted}, rows for {rows}: {story.version}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -16,9 +17,11 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from gateway.audit.notes import Signer
-from gateway.catalog import Claim
+from gateway.catalog import Claim, Spot
 from gateway.catalog.sqlite import SqliteCatalog
+from gateway.courier.budget import Budget
 from gateway.courier.courier import Courier
+from gateway.courier.scrub import Again, Round, Scrub, Tally
 from gateway.exchange import Exchange, Means
 from gateway.exchange.applying import put_in_force
 from gateway.exchange.collector import Collector
@@ -200,6 +203,28 @@ class Dock:
             revision=lambda: self.mesh.revision,
         )
         await courier.drain()
+
+    async def scrub(self) -> None:
+        """Every copy is held against its receipt; what is gone or damaged is promised again."""
+        scrub = Scrub(
+            self.catalog,
+            self._decide,
+            lambda party, name: self.stores.get((party, name)),  # type: ignore[arg-type, return-value]
+            self.clock,
+            lambda: self.mesh.revision,
+            lambda: None,
+        )
+        this = Round(2**62, Again.MISSING, lambda *_: True)
+        budget = Budget(1e9, 1e12, lambda: 0.0, _no_sleep)
+        assert await scrub.page(this, Spot(), budget, Tally()) is None
+
+    def rot(self, name: str) -> None:
+        """A file of globex gets other bytes, and nobody wrote them, as far as the folder tells."""
+        path = self.folder / "globex" / name
+        about = path.stat()
+        with path.open("r+b") as file:
+            file.write(b"X")
+        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
 
     async def tell(self) -> None:
         """A herald of its own works until nothing is due any more."""

@@ -150,6 +150,18 @@ async def _deliver(dock: Dock, _: Acks) -> str:
     return "delivered"
 
 
+async def _spoil(dock: Dock, _: Acks) -> str:
+    """One of globex's copies rots, and one is gone."""
+    dock.rot("got/in/ack")
+    (dock.folder / "globex" / "got" / "out" / "late").unlink(missing_ok=True)
+    return "spoilt"
+
+
+async def _scrub(dock: Dock, _: Acks) -> str:
+    await dock.scrub()
+    return "scrubbed"
+
+
 async def _tell(dock: Dock, _: Acks) -> str:
     await dock.tell()
     return "told"
@@ -234,6 +246,9 @@ STORY = (
     Step("read", _read),
     Step("seal again", _seal),
     Step("deliver the rest", _deliver),
+    Step("spoil", _spoil),
+    Step("scrub", _scrub),
+    Step("deliver again", _deliver),
     Step("tell the rest", _tell),
     Step("age", _age),
     Step("collect", _collect),

@@ -37,6 +37,8 @@ from tests.model.crash_told import untold
 KILLED = 137
 HITS_MAX = 9
 """Points of one site, spread evenly over its hits."""
+HITS_MAX_FOR_A_BUG = 27
+"""Few sites, and a bug may show between two commits alone."""
 LANES = 2
 CHILD_SECONDS_MAX = 30
 """A life takes a tenth of a second; one that hangs is a finding."""
@@ -91,9 +93,9 @@ def survey() -> Counter[str]:
     return Counter(dict(said)["hits"])
 
 
-def points(hits: Counter[str]) -> list[tuple[str, int]]:
+def points(hits: Counter[str], most: int = HITS_MAX) -> list[tuple[str, int]]:
     spread = {
-        site: sorted({1 + n * count // HITS_MAX for n in range(HITS_MAX)} | {count})
+        site: sorted({1 + n * count // most for n in range(most)} | {count})
         for site, count in hits.items()
     }
     return [(site, hit) for site, chosen in spread.items() for hit in chosen if hit <= hits[site]]
@@ -168,7 +170,8 @@ def sweep(bug: str = "") -> dict[str, Any]:
     plant, sites = BUGS.get(bug, (lambda: None, ""))
     plant()
     hits = survey()
-    chosen = [p for p in points(hits) if p[0].startswith(sites)]
+    spread = points(hits, HITS_MAX_FOR_A_BUG if bug else HITS_MAX)
+    chosen = [p for p in spread if p[0].startswith(sites)]
     lanes = [lane(chosen[at::LANES]) for at in range(LANES)]
     results = []
     for pid, reading in lanes:

@@ -13,7 +13,7 @@ from gateway.catalog import Finding, Spot
 from gateway.courier.budget import BUSY_FACTOR, Budget
 from gateway.courier.losses import NEWEST, Losses
 from gateway.courier.scrub import FAILURES_MAX, Again, Round, Scrub, Tally
-from gateway.errors import StoreUnavailable
+from gateway.errors import Damaged, StoreUnavailable
 from gateway.faults import arm
 from gateway.model import DeliveryState
 from tests.model.world import HOUR, World, caller, ref
@@ -156,6 +156,32 @@ def test_bytes_that_rotted_are_replaced_and_never_served(world: World, again: Ag
     world.drain()
     assert world.copies() == {"in/a": b"content"}
     assert findings(world) == []
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_reader_finds_them_too_and_the_scrub_comes_there_first(world: World, whole: bool) -> None:
+    deliver(world, "a")
+    rot(world, "in/a")
+    assert world.read("globex", "a") == b"content"
+    assert findings(world) == [("globex", Finding.DAMAGED, 1)]
+    assert scrub(world, Again.WRONG, whole=whole).sent_again == 1
+    world.drain()
+    assert world.copies() == {"in/a": b"content"}
+
+
+def test_of_a_long_one_the_read_breaks_off_and_the_next_one_goes_home(world: World) -> None:
+    content = bytes(1_000_000)
+    deliver(world, "a", content=content)
+    held = inbox(world)._held["in/a"]
+    inbox(world)._held["in/a"] = replace(held, data=b"X" + content[1:])
+
+    async def get() -> bytes:
+        reading = await world.exchange.objects.read(caller("globex"), ref("a"))
+        return b"".join([chunk async for chunk in reading.open(0, len(content))])
+
+    with pytest.raises(Damaged):
+        world.run(get())
+    assert world.run(get()) == content
 
 
 def test_a_look_at_the_etag_alone_does_not_see_that(world: World) -> None:
