@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
-from benchmarks import catalog, converging, delivery, door, memory, notices, policy
+from benchmarks import catalog, converging, delivery, door, memory, notices, plan, policy
 
 Row = tuple[str, str]
 
@@ -23,6 +23,7 @@ GROUPS = MappingProxyType(
     {
         "policy": _figures(policy.run),
         "catalog": _figures(catalog.run),
+        "plan": _figures(plan.run),
         "get": door.reads,
         "put": door.writes,
         "durable": door.durable_writes,

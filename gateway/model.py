@@ -29,6 +29,8 @@ PART_NUMBER_MAX = 10_000
 PART_BYTES_MIN = 5 * 1024**2
 PART_BYTES_MAX = 5 * 1024**3
 OBJECT_BYTES_MAX = 5 * 1024**4
+UNTYPED = "binary/octet-stream"
+"""The content type of what a client gave none, as S3 has it."""
 RESERVED_PREFIX = ".crossdock/"
 """Below this prefix a store holds what is Crossdock's own; no target key may lie there."""
 
@@ -150,7 +152,7 @@ class Version:
 
     @property
     def content_type(self) -> str:
-        return self.headers.get("content-type", "binary/octet-stream")
+        return self.headers.get("content-type", UNTYPED)
 
     @property
     def facts(self) -> Facts:
@@ -176,7 +178,7 @@ class Facts:
     ref: ObjectRef
     author: str
     size: int
-    content_type: str = "binary/octet-stream"
+    content_type: str = UNTYPED
     metadata: Mapping[str, str] = EMPTY
     tags: Mapping[str, str] = EMPTY
     at: int = 0

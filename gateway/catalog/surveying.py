@@ -17,7 +17,7 @@ from gateway.catalog.rows import (
     loads,
 )
 from gateway.catalog.values import Survey, Surveyed
-from gateway.model import EMPTY, Delivery, Facts, Grant, ObjectRef, Version
+from gateway.model import EMPTY, UNTYPED, Delivery, Facts, Grant, ObjectRef
 
 # `rest` may hold 10,000 extents: only what policy looks at leaves it.
 LOOKED_AT = """
@@ -81,12 +81,7 @@ def surveyed(row: Row, grants: tuple[Grant, ...], deliveries: tuple[Delivery, ..
 def _facts(row: Row) -> Facts:
     id_, bucket, key, author, at, number, size, tags, tags_number = row[:9]
     headers, metadata = ((loads(text) if text else EMPTY) for text in row[9:])
-    looked_at = Version(
-        *(id_, ObjectRef(bucket, key), author, "", "", at, number),
-        size=size,
-        headers=headers,
-        metadata=metadata,
-        tags=loads(tags) if tags else EMPTY,
-        tags_number=tags_number,
+    return Facts(
+        *(ObjectRef(bucket, key), author, size, headers.get("content-type", UNTYPED), metadata),
+        *(loads(tags) if tags else EMPTY, at, id_, max(number, tags_number)),
     )
-    return looked_at.facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,19 +31,24 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class KeyPage:
-    """One page. `seen` counts what was looked at, versions that are gone included; `last` is where
-    the next page goes on, None at the end."""
+    """One page. `seen` counts what was passed, wanted or not, versions that are gone included;
+    `last` is where the next page goes on, None at the end."""
 
     versions: tuple[Kept, ...] = ()
     seen: int = 0
     last: KeySpot | None = None
 
 
+Wanted = Callable[[str, str], bool]
+"""Asked of bucket and key, once for each page that the key is on."""
+
+
 class KeyWalks(Protocol):
     """What plans and costs need. Reads alone."""
 
-    async def survey_keys(self, after: KeySpot | None, limit: int) -> KeyPage:
+    async def survey_keys(self, after: KeySpot | None, limit: int, wanted: Wanted) -> KeyPage:
         """A page over all versions that are kept, those of a key together. `limit` bounds those
-        looked at, and so the memory and time of a page. What is committed during a walk is met or
-        not, as its key lies; each version at most once."""
+        that are passed, and so the memory and time of a page: some microseconds for each, ten
+        times that for those `wanted`. What is committed during a walk is met or not, as its key
+        lies; each version at most once."""
         ...

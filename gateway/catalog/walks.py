@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gateway.catalog.desk import Desk
 from gateway.catalog.rows import (
@@ -22,15 +22,18 @@ from gateway.catalog.surveying import (
     grouped,
     surveyed,
 )
-from gateway.catalog.walking import Kept, KeyPage, KeySpot
+from gateway.catalog.walking import Kept, KeyPage, KeySpot, Wanted
 from gateway.model import Delivery, Grant
 
-ROW = f"{LOOKED_AT}, v.is_null, v.rest -> '$.extents[0]'"
-BACKWARDS = "ORDER BY v.bucket DESC, v.key DESC, v.number DESC LIMIT ?"
-FROM = LOOKED_AT_FROM.replace("versions v ", "versions v INDEXED BY versions_of_key ", 1)
-FIRST = f"SELECT {ROW} FROM {FROM} {BACKWARDS}"
-OLDER = f"SELECT {ROW} FROM {FROM} WHERE v.bucket = ? AND v.key = ? AND v.number < ? {BACKWARDS}"
-BEFORE = f"SELECT {ROW} FROM {FROM} WHERE (v.bucket, v.key) < (?, ?) {BACKWARDS}"
+BACKWARDS = "ORDER BY bucket DESC, key DESC, number DESC LIMIT ?"
+PLACE = "SELECT bucket, key, number FROM versions INDEXED BY versions_of_key"
+FIRST = f"{PLACE} {BACKWARDS}"
+OLDER = f"{PLACE} WHERE bucket = ? AND key = ? AND number < ? {BACKWARDS}"
+BEFORE = f"{PLACE} WHERE (bucket, key) < (?, ?) {BACKWARDS}"
+"""The index alone is read: a version that nobody wants costs a few microseconds."""
+ROWS = f"""
+SELECT {LOOKED_AT}, v.is_null, v.rest -> '$.extents[0]'
+FROM json_each(?) n CROSS JOIN {LOOKED_AT_FROM} WHERE v.number = n.value"""
 GRANTED = f"""
 SELECT -g.age, g.replaced, {GRANT} FROM json_each(?) n CROSS JOIN grants g ON g.age = -n.value"""
 PROMISED = f"""
@@ -39,28 +42,34 @@ WHERE d.number = n.value AND d.state <= 2 ORDER BY d.id"""
 
 
 class SqliteKeyWalks(Desk):
-    async def survey_keys(self, after: KeySpot | None, limit: int) -> KeyPage:
-        rows = self._rows(after, limit)
-        if not rows:
+    async def survey_keys(self, after: KeySpot | None, limit: int, wanted: Wanted) -> KeyPage:
+        places = self._key_places(after, limit)
+        if not places:
             return KeyPage()
-        numbers = dumps([row[0] for row in rows if not row[1]])
+        asked = {where: wanted(*where) for where in dict.fromkeys(place[:2] for place in places)}
+        numbers = [number for bucket, key, number in places if asked[bucket, key]]
+        kept = tuple(self._keyed(numbers)) if numbers else ()
+        return KeyPage(kept, len(places), KeySpot(*places[-1]))
+
+    def _keyed(self, numbers: Sequence[int]) -> Iterator[Kept]:
+        """Those that are still there, in this order."""
+        wanted = (dumps(numbers),)
+        found = {row[0]: row for row in self.reader.all(ROWS, wanted) if not row[1]}
         grants = grouped(
             (number, (replaced, grant_of(tuple(grant))))
-            for number, replaced, *grant in self.reader.all(GRANTED, (numbers,))
+            for number, replaced, *grant in self.reader.all(GRANTED, wanted)
         )
         deliveries = grouped(
             (delivery.number, delivery)
-            for delivery in map(delivery_of, self.reader.all(PROMISED, (numbers,)))
+            for delivery in map(delivery_of, self.reader.all(PROMISED, wanted))
         )
-        found = (
-            _kept(row, grants.get(row[0], ()), tuple(deliveries.get(row[0], ())))
-            for row in rows
-            if not row[1]
-        )
-        kept = tuple(kept for kept in found if kept.each.held_by(kept.each.author))
-        return KeyPage(kept, len(rows), KeySpot(rows[-1][9], rows[-1][10], rows[-1][0]))
+        for number in filter(found.__contains__, numbers):
+            made = tuple(deliveries.get(number, ()))
+            kept = _kept(found[number], grants.get(number, ()), made)
+            if kept.each.held_by(kept.each.author):
+                yield kept
 
-    def _rows(self, after: KeySpot | None, limit: int) -> list[Row]:
+    def _key_places(self, after: KeySpot | None, limit: int) -> list[Row]:
         """First what is left of the key at hand, so that a key of a million versions costs no more
         than others."""
         if after is None:

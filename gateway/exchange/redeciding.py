@@ -67,11 +67,15 @@ def judge(policy: Policy, each: Surveyed, bucket: Bucket) -> Verdict:
     mode, stays the grant that it is."""
     held = {grant.party: grant for grant in each.grants}
     decision = policy.decide(each.facts, bucket, {p: grant.mode for p, grant in held.items()})
-    wanted = _wanted(each, decision)
-    grants = tuple(_kept(held.get(grant.party), grant) for grant in wanted)
-    named = {grant.party for grant in wanted}
-    changed = {g.party for g in grants if g.party not in held or g != _bare(held[g.party])}
-    return Verdict(each, decision, grants, frozenset(changed | (held.keys() - named)))
+    grants, changed = [], set()
+    for grant in _wanted(each, decision):
+        was = held.pop(grant.party, None)
+        if was and was.mode is grant.mode and same_rule(was.rule, grant.rule):
+            grants.append(_bare(was))
+        else:
+            grants.append(grant)
+            changed.add(grant.party)
+    return Verdict(each, decision, tuple(grants), frozenset(changed | held.keys()))
 
 
 def _wanted(each: Surveyed, decision: Decision) -> tuple[Grant, ...]:
@@ -84,12 +88,6 @@ def _wanted(each: Surveyed, decision: Decision) -> tuple[Grant, ...]:
         if share.party not in authors
     )
     return (*own, *shares)
-
-
-def _kept(held: Grant | None, wanted: Grant) -> Grant:
-    if held and held.mode is wanted.mode and same_rule(held.rule, wanted.rule):
-        return _bare(held)
-    return wanted
 
 
 def _bare(grant: Grant) -> Grant:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from gateway.catalog import Kept, KeySpot, Surveyed
+from gateway.catalog.walking import Wanted
 from tests.contract.catalog_kit import FAR, Bench, Tell, extent, promise
 
 
-async def walked(bench: Bench, limit: int = 2) -> list[Kept]:
+def every(bucket: str, key: str) -> bool:
+    return True
+
+
+async def walked(bench: Bench, limit: int = 2, wanted: Wanted = every) -> list[Kept]:
     found: list[Kept] = []
     at: KeySpot | None = None
     while True:
-        page = await bench.catalog.survey_keys(at, limit)
+        page = await bench.catalog.survey_keys(at, limit, wanted)
         assert page.seen <= limit
         found += page.versions
         if page.last is None:
@@ -58,6 +63,17 @@ class WalkSuite:
             await bench.put("k")
             replaced = [sorted(kept.replaced) for kept in await walked(bench)]
             assert replaced == [[], [], ["acme"]]
+
+        tell(story)
+
+    def test_it_leaves_out_what_nobody_wants(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            for key in ("a", "b", "c", "b"):
+                await bench.put(key)
+            found = await walked(bench, 2, lambda bucket, key: (bucket, key) == ("orders", "b"))
+            assert [kept.each.facts.ref.key for kept in found] == ["b", "b"]
+            page = await bench.catalog.survey_keys(None, 100, lambda bucket, key: False)
+            assert (page.versions, page.seen) == ((), 4)
 
         tell(story)
 
