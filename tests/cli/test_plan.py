@@ -6,7 +6,7 @@ import shutil
 from typing import Any
 
 from gateway.app import Running
-from tests.cli.site import ACME, GLOBEX, TOPOLOGY, Site, first
+from tests.cli.site import ACME, GATEWAY, GLOBEX, TOPOLOGY, Site, first
 
 OPEN = ACME.replace("initech: share}", "initech: share}, since: always")
 
@@ -116,3 +116,15 @@ def test_remarks_that_were_there_before_are_shown_when_asked_for(site: Site) -> 
     assert "remarks that were there before: 1" in result.stdout
     assert "not accepted" not in result.stdout
     assert "not accepted" in site.call("policy", "plan", "--all").stdout
+
+
+def test_what_was_planned_can_be_applied_and_nothing_else(site: Site) -> None:
+    site.write("gateway.yaml", f"{GATEWAY}apply: command\n")
+    lived(site, "invoices/1")
+    site.write("policies/initech.yaml", "party: initech\n")
+    plan = site.ask("policy", "plan", code=3)["plan"]
+    site.write("policies/globex.yaml", "party: globex\n")
+    assert site.call("policy", "apply", "--expect", plan).exit_code == 1
+    plan = site.ask("policy", "plan", code=3)["plan"]
+    assert site.call("policy", "apply", "--expect", plan).exit_code == 0
+    assert not site.ask("policy", "plan")["change"]
