@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry
 
 from gateway import __version__
-from gateway.catalog import Catalog, Claim
+from gateway.api.door import Api
 from gateway.config import Config, Listen
-from gateway.courier.courier import Courier
-from gateway.errors import StartRefused, StoreUnavailable
-from gateway.exchange import Convergence, Exchange, Headway, Means
-from gateway.exchange.applying import put_in_force
 from gateway.exchange.collector import Collector
-from gateway.exchange.reading import from_extents
-from gateway.herald.herald import Herald
-from gateway.herald.lane import Means as HeraldMeans
-from gateway.herald.lane import Sender
+from gateway.house import House
 from gateway.identity import (
     PURPOSE_TOKENS,
     Credential,
-    Keyring,
-    Seal,
-    Secret,
-    credentials,
     resolve,
 )
-from gateway.model import Bucket, Chunks, Event, Share, Version
+from gateway.model import Event
 from gateway.operations import gate
 from gateway.operations.admin import AdminDoor
 from gateway.operations.applying import Applying
@@ -48,20 +37,17 @@ from gateway.operations.keys import FirstKeys, log_signer, open_seal
 from gateway.operations.missing import missing_secrets
 from gateway.operations.moves import cut_off
 from gateway.operations.outside import Outside, checkpoint, open_catalog
-from gateway.operations.reload import By, Policies, policy_event
+from gateway.operations.own_policy import OwnPolicies
+from gateway.operations.reload import Policies
 from gateway.operations.scrubbing import at_rest, scrubbing_of
 from gateway.operations.storerooms import Storerooms
-from gateway.policy.mesh import Mesh
 from gateway.s3.server import S3Door
 from gateway.sealer import Sealer
-from gateway.stores import Store
 from gateway.stores.build import build, fitted
 from gateway.telemetry import Telemetry
 from gateway.webhooks import HttpSender
 
 STORE_THREADS = 16
-HASH_THREADS = 4
-"""Hashing releases the interpreter's lock; more threads than cores would only wait."""
 COURIER_GRACE_SECONDS = 10.0
 """What is under way then is abandoned: the next start looks it up and goes on."""
 HERALD_GRACE_SECONDS = 2.0
@@ -69,143 +55,6 @@ HERALD_GRACE_SECONDS = 2.0
 S_NS = 10**9
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class House:
-    """The exchange and all that follows the mesh in force."""
-
-    config: Config
-    outside: Outside
-    catalog: Catalog
-    seal: Seal
-    sealer: Sealer
-    vitals: Vitals
-    rooms: Storerooms
-    hooks: Hooks
-    sender: Sender
-    keyring: Keyring = field(default_factory=Keyring)
-    hashing: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(HASH_THREADS, "hash")
-    )
-    _exchange: Exchange | None = None
-    _convergence: Convergence | None = None
-
-    def __post_init__(self) -> None:
-        self.courier = Courier(
-            self.catalog,
-            decide=self.decide,
-            inbox_of=self.rooms.inbox,
-            read_version=self.read_version,
-            clock=self.outside.clock,
-            draw=self.outside.draw,
-            revision=lambda: self.mesh.revision,
-            late=lambda lane: self.vitals.telemetry.late(lane.party, lane.store),
-        )
-
-        self.herald = Herald(
-            self.catalog,
-            HeraldMeans(
-                mesh=lambda: self.mesh,
-                webhook_of=self.hooks.of,
-                sender=self.sender,
-                region=self.config.region,
-                clock=self.outside.clock,
-                draw=self.outside.draw,
-                observe=self.vitals.telemetry.webhooks.tried,
-            ),
-        )
-
-    @property
-    def exchange(self) -> Exchange:
-        if self._exchange is None:
-            raise StartRefused("no policy is in force yet")
-        return self._exchange
-
-    @property
-    def mesh(self) -> Mesh:
-        return self.exchange.mesh
-
-    @property
-    def convergence(self) -> Convergence:
-        if self._convergence is None:
-            raise StartRefused("no policy is in force yet")
-        return self._convergence
-
-    def headway(self) -> Headway | None:
-        return self._convergence.headway if self._convergence else None
-
-    async def enter(self, mesh: Mesh, by: By) -> None:
-        """Puts a mesh in force everywhere. The catalog comes before the exchange: from then on no
-        commit under the old revision gets through, and each waits for the new one."""
-        stores = self.rooms.enter(mesh)
-        self.vitals.stores(self.rooms.problems)
-        self.hooks.enter(mesh)
-        self.vitals.webhooks(self.hooks.problems)
-        mesh = await put_in_force(self.catalog, mesh, policy_event(self.outside.clock(), mesh, by))
-        if self._exchange is None:
-            self._exchange = Exchange(self._means(), mesh, stores)
-            self._convergence = self._exchange.converging(self.outside.ticks)
-        else:
-            self._exchange.enter(mesh, stores)
-        await self.enter_keys()
-
-    async def enter_keys(self) -> None:
-        """Puts the keys of the mesh and of the catalog in force, as they are now."""
-        kept = await self.catalog.keys()
-        found, problems = await asyncio.to_thread(
-            credentials, self.mesh, kept, self.seal, self.secret
-        )
-        self.keyring.enter(found)
-        self.vitals.keys(len(found), problems)
-
-    def secret(self, reference: str) -> Secret:
-        return resolve(reference, self.config.policies)
-
-    def decide(self, claim: Claim) -> Share | None:
-        """What the policy in force gives the claim's party of its version."""
-        party, facts = claim.delivery.party, claim.version.facts
-        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
-
-    def read_version(self, version: Version) -> Chunks:
-        return from_extents(version, self._store)(0, version.size)
-
-    def nudge(self) -> None:
-        """What was parked has been resumed."""
-        self.courier.nudge()
-        self.herald.nudge()
-
-    def buckets(self) -> Sequence[Bucket]:
-        return tuple(self.mesh.buckets.values())
-
-    def places(self) -> Sequence[tuple[str, str]]:
-        return [(p.name, name) for p in self.mesh.parties.values() for name in p.stores]
-
-    def _store(self, party: str, name: str) -> Store:
-        store = self.rooms.store(party, name)
-        if store is None:
-            raise StoreUnavailable(f"store {name} of {party} can't be used as it is")
-        return store
-
-    def _means(self) -> Means:
-        return Means(
-            rows=self.catalog,
-            clock=self.outside.clock,
-            ids=self.outside.id,
-            observe=self.sealer.observe if self.config.audit.reads else self._observe_refusals,
-            nudge=self.courier.nudge,
-            offload=self._offload,
-            part_bytes_min=self.config.limits.part,
-            wait_s=self.config.limits.wait,
-        )
-
-    def _observe_refusals(self, event: Event) -> None:
-        """`audit: {reads: no}`: what was refused is recorded all the same."""
-        if event.kind == "refusal":
-            self.sealer.observe(event)
-
-    def _offload(self, work: Callable[[], None]) -> Awaitable[None]:
-        return asyncio.get_running_loop().run_in_executor(self.hashing, work)
 
 
 class WorkerEnded(Exception):
@@ -247,7 +96,7 @@ async def running(config: Config, outside: Outside | None = None) -> AsyncIterat
         await _log_start_and_stop(house, stack)
         workers = await _workers(house, policies, stack)
         await _control(house, policies, stack)
-        doors = await _doors(house, stack)
+        doors = await _doors(house, policies, stack)
         stack.callback(_say_stopping, house)
         log.info("serving", extra={name: door.listen.url for name, door in doors.items()})
         yield Running(house, made, doors, workers)
@@ -365,15 +214,18 @@ async def _control(house: House, policies: Policies, stack: AsyncExitStack) -> N
     stack.push_async_callback(server.stop)
 
 
-async def _doors(house: House, stack: AsyncExitStack) -> Mapping[str, Door]:
+async def _doors(house: House, policies: Policies, stack: AsyncExitStack) -> Mapping[str, Door]:
     doors: dict[str, Door] = {}
     for name, listen in house.config.listen.items():
-        doors[name] = await (_s3_door if name == "s3" else _admin_door)(house, listen)
+        is_s3 = name == "s3"
+        doors[name] = await (
+            _s3_door(house, policies, listen) if is_s3 else _admin_door(house, listen)
+        )
         stack.push_async_callback(doors[name].close)
     return MappingProxyType(doors)
 
 
-async def _s3_door(house: House, listen: Listen) -> Door:
+async def _s3_door(house: House, policies: Policies, listen: Listen) -> Door:
     config, limits = house.config, house.config.limits
     door = S3Door(
         house.exchange,
@@ -389,6 +241,11 @@ async def _s3_door(house: House, listen: Listen) -> Door:
         external_url=config.external_url,
         trusted_proxies=config.trusted_proxies,
         limits=limits_of(limits),
+        api=Api(
+            OwnPolicies(policies, house.headway, house.outside.clock),
+            house.sealer.observe,
+            house.outside.clock,
+        ),
     )
     return await open_door(door.start, partial(door.stop, limits.stop), listen)
 

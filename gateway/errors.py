@@ -234,12 +234,14 @@ class BrokenSource(CrossdockError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One mistake in a file that people edit; line and column count from 1."""
+    """One mistake in a file that people edit; line and column count from 1. `told` is what a party
+    is told of it that sees its own file alone, where that is less than `text`."""
 
     file: str
     line: int
     column: int
     text: str
+    told: str = ""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.text}"

@@ -42,7 +42,9 @@ LAYERS = (
     ("gateway.courier", 3),
     ("gateway.herald", 3),
     ("gateway.sealer", 3),
+    ("gateway.api", 4),
     ("gateway.s3.server", 4),
+    ("gateway.s3.reserved", 4),
     ("gateway.s3.dispatch", 4),
     ("gateway.s3.objects", 4),
     ("gateway.s3.buckets", 4),
@@ -68,7 +70,7 @@ LAYERS = (
 PROTOCOLS = frozenset({"gateway.stores", "gateway.catalog"})
 """All that the verbs may know of the adapters."""
 
-DOORS = frozenset({"gateway.s3"})
+DOORS = frozenset({"gateway.s3", "gateway.api"})
 DOORS_MAY = frozenset({"gateway.identity", "gateway.telemetry"})
 
 IMPURE = frozenset(

@@ -52,8 +52,13 @@ class Policies(Protocol):
         """Those whose revision begins so, each as it was applied last, newest first."""
         ...
 
-    async def policy_change(self, name: str) -> Applied | None:
-        """The one that changed that file last."""
+    async def policy_changes(self, name: str, limit: int) -> Sequence[tuple[Applied, str]]:
+        """Those that changed that file, newest first, each with what it made of it: the SHA-256
+        (hex) of the text, "" where the file went."""
+        ...
+
+    async def policy_text(self, name: str, digest: str) -> str | None:
+        """What that file was once, by its SHA-256 (hex)."""
         ...
 
     async def rule_starts(self, rules: Collection[str]) -> Mapping[str, int]:

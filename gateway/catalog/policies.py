@@ -39,8 +39,13 @@ NAMED = f"""
 {_APPLIED} p WHERE revision >= ?1 AND revision < ?1 || 'g' AND number = (
   SELECT max(number) FROM policies WHERE revision = p.revision) ORDER BY number DESC LIMIT ?2"""
 CHANGES_OF = "SELECT name FROM policy_changes WHERE number = ? ORDER BY name"
-LAST_CHANGE = f"""
-{_APPLIED} WHERE number = (SELECT max(number) FROM policy_changes WHERE name = ?)"""
+OF_FILE = """
+SELECT p.number, p.revision, p.door, p.party, p.principal, c.digest
+FROM policy_changes c JOIN policies p ON p.number = c.number
+WHERE c.name = ? ORDER BY c.number DESC LIMIT ?"""
+WAS_ONCE = """
+SELECT t.text FROM policy_texts t WHERE t.digest = ?2 AND EXISTS (
+  SELECT 1 FROM policy_changes WHERE name = ?1 AND digest = ?2)"""
 
 Digests = Mapping[str, str]
 """A file's name -> SHA-256 (hex) of its text."""
@@ -87,9 +92,16 @@ class SqlitePolicies(Desk):
     async def policies_named(self, prefix: str, limit: int) -> Sequence[Applied]:
         return [self._applied(row) for row in self.reader.all(NAMED, (prefix, limit))]
 
-    async def policy_change(self, name: str) -> Applied | None:
-        row = self.reader.one(LAST_CHANGE, (name,))
-        return self._applied(row) if row else None
+    async def policy_changes(self, name: str, limit: int) -> Sequence[tuple[Applied, str]]:
+        rows = self.reader.all(OF_FILE, (name, limit))
+        return [
+            (Applied(number, revision, door, party, principal, (name,)), digest)
+            for number, revision, door, party, principal, digest in rows
+        ]
+
+    async def policy_text(self, name: str, digest: str) -> str | None:
+        row = self.reader.one(WAS_ONCE, (name, digest))
+        return zlib.decompress(row[0]).decode() if row else None
 
     def _applied(self, row: Row) -> Applied:
         changed = self.reader.all(CHANGES_OF, (row[0],))

@@ -10,6 +10,7 @@ import click
 
 from gateway.cli import applying, show
 from gateway.cli.plan import plan_command
+from gateway.cli.pushing import pull, push
 from gateway.cli.session import NO, Session, command, ref_of
 from gateway.errors import BadInput, NoSuchBucket
 from gateway.exchange import Headway
@@ -27,7 +28,7 @@ def policy() -> None:
     """What the policies folder means, and what of it is in force."""
 
 
-for each in (plan_command, applying.apply, applying.history, applying.diff):
+for each in (plan_command, applying.apply, applying.history, applying.diff, push, pull):
     policy.add_command(each)
 
 

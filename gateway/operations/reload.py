@@ -84,6 +84,7 @@ class Verdict:
     revision: str
     changed: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     stale: bool = False
     edited: tuple[str, ...] = ()
 
@@ -250,13 +251,18 @@ class Policies:
                 self._cache = loaded.cache
             return verdict
 
-    async def change(self, changes: Changes, by: By, *, expect: str = "") -> Verdict:
+    async def change(
+        self, changes: Changes, by: By, *, expect: str = "", revision: str = ""
+    ) -> Verdict:
         """Puts what is in force in force with these changes, and writes them into the folder, that
         it may not take them back. Files that somebody is at work on there are left alone, and
-        nothing is changed then. BadInput where the folder can't be written."""
+        nothing is changed then. `revision`: only if that one is in force still. BadInput where the
+        folder can't be written."""
         async with self._lock:
             files = {**self._last_good, **changes}
             verdict, loaded = await self._judge({n: t for n, t in files.items() if t}, expect)
+            moved = bool(revision and verdict.before != revision)
+            verdict = replace(verdict, stale=verdict.stale or moved)
             args = (self.folder, self._last_good, changes)
             verdict = replace(verdict, edited=await asyncio.to_thread(edited, *args))
             if not verdict.applied or loaded.mesh is None:
@@ -280,10 +286,14 @@ class Policies:
         if loaded.mesh is None:
             return Verdict(before, "", problems=loaded.problems), loaded
         lost = await self._cut_off(loaded.mesh)
-        problems = (*loaded.problems, *lost, *self.missing(loaded.mesh))
         new, old = loaded.mesh.texts, self._last_good
+        restated = new.get(TOPOLOGY) != old.get(TOPOLOGY)
+        missing = self.missing(loaded.mesh) if restated else ()
+        problems = (*loaded.problems, *lost, *missing)
         changed = tuple(n for n in sorted(new.keys() | old.keys()) if new.get(n) != old.get(n))
-        verdict = Verdict(before, loaded.mesh.revision, changed, tuple(sorted(problems)))
+        verdict = Verdict(
+            before, loaded.mesh.revision, changed, tuple(sorted(problems)), loaded.warnings
+        )
         return replace(verdict, stale=bool(expect) and expect != verdict.plan), loaded
 
     async def _write_what_is_due(self, revision: str) -> None:

@@ -155,8 +155,8 @@ class _Beside:
         self.party = rules.party
         self.topology = topology
 
-    def problem(self, path: Path, text: str, *, key: bool = False) -> Problem:
-        return Problem(self.rules.file, *place(self.rules.tree, path, key=key), text)
+    def problem(self, path: Path, text: str, told: str = "", *, key: bool = False) -> Problem:
+        return Problem(self.rules.file, *place(self.rules.tree, path, key=key), text, told)
 
     def problems(self) -> Iterator[Problem]:
         found = self.rules.found
@@ -176,7 +176,7 @@ class _Beside:
             yield from self._unknown_bucket(path, entry.bucket, [self.party])
         elif self.party not in grants.members:
             text = f"{self.party} is not a member of {entry.bucket}, so this can never match"
-            yield self.problem((*path, "bucket"), text)
+            yield self.problem((*path, "bucket"), text, _unknown("bucket", entry.bucket))
         else:
             writes = grants.writes.get(self.party, ())
             for i, keys in enumerate(entry.keys):
@@ -192,8 +192,9 @@ class _Beside:
         parties = self.topology.parties
         patterns = [text for name in creators for text in parties[name].create_buckets]
         if not any(compiled(text).matches(bucket) for text in patterns):
-            text = f"unknown bucket `{bucket}`; {suggestion(bucket, self.topology.buckets)}"
-            yield self.problem((*path, "bucket"), text)
+            told = _unknown("bucket", bucket)
+            text = f"{told}; {suggestion(bucket, self.topology.buckets)}"
+            yield self.problem((*path, "bucket"), text, told)
 
     def _recipients(
         self, path: Path, bucket: str, names: Iterable[str], *, on_key: bool = False
@@ -204,8 +205,9 @@ class _Beside:
             if name == EVERYONE:
                 continue
             if name not in self.topology.parties:
-                text = f"unknown party `{name}`; {suggestion(name, self.topology.parties)}"
-                yield self.problem(at, text, key=on_key)
+                told = _unknown("party", name)
+                text = f"{told}; {suggestion(name, self.topology.parties)}"
+                yield self.problem(at, text, told, key=on_key)
             elif name == self.party:
                 text = f"{name} is the party of this file; name others"
                 yield self.problem(at, text, key=on_key)
@@ -223,17 +225,23 @@ class _Beside:
             yield from self._unknown_bucket(path, accept.bucket, senders)
         elif grants and self.party not in grants.members:
             text = f"{self.party} is not a member of {accept.bucket}, so this can never match"
-            yield self.problem((*path, "bucket"), text)
+            yield self.problem((*path, "bucket"), text, _unknown("bucket", accept.bucket))
         elif grants and senders:
             writes = [text for name in senders for text in grants.writes.get(name, ())]
             for i, keys in enumerate(accept.keys):
                 if not any(intersect(tokens(keys), tokens(grant)) for grant in writes):
-                    text = f"`{keys}` can never match: in {accept.bucket} the senders write "
+                    told = f"`{keys}` can never match"
+                    text = f"{told}: in {accept.bucket} the senders write "
                     at = (*path, "keys", i)
-                    yield self.problem(at, text + (", ".join(writes) or "nothing"))
+                    yield self.problem(at, text + (", ".join(writes) or "nothing"), told)
         if accept.into and parties[self.party].home is None:
             text = f"{self.party} has no store to take copies; give it one in the topology"
             yield self.problem((*path, "into"), text)
+
+
+def _unknown(what: str, name: str) -> str:
+    """What is not there and what is nobody's business read alike."""
+    return f"unknown {what} `{name}`"
 
 
 # --- rules -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from gateway.errors import Denied, NotFound, TooBusy
 from gateway.exchange import Exchange
 from gateway.identity import Credential
 from gateway.model import EMPTY, Caller
-from gateway.s3 import cors, dispatch, heading, sigv2
+from gateway.s3 import cors, dispatch, heading, reserved, sigv2
 from gateway.s3.address import Resource, Target, parse_target
 from gateway.s3.canonical import RequestHead
 from gateway.s3.dates import NS_PER_SECOND, http_date
@@ -28,6 +28,7 @@ from gateway.s3.origin import Seen, origin
 from gateway.s3.posting import read_form
 from gateway.s3.presign import hoisted
 from gateway.s3.proving import prove
+from gateway.s3.reserved import Api, is_api
 from gateway.s3.routes import match
 from gateway.s3.sigv4 import SigningKeys, Verified
 from gateway.s3.wire import Answer, Broken, Sent, Wire
@@ -69,7 +70,8 @@ class S3Door:
     `lookup` finds an access key's credential; `clock` gives moments, `ids` request ids;
     `stranger` is told the address of each request without a valid signature; `ready` tells if
     requests can be served now. `token_secret` seals continuation tokens, and is the same for
-    every gateway of one catalog. `domain` turns on virtual-hosted addressing; `external_url` and
+    every gateway of one catalog. `api` answers below `/-/api/v1`. `domain` turns on
+    virtual-hosted addressing; `external_url` and
     `trusted_proxies` say what clients sign for and whose X-Forwarded-* counts.
     """
 
@@ -90,6 +92,7 @@ class S3Door:
         external_url: str = "",
         trusted_proxies: Sequence[str] = (),
         limits: Limits = Limits(),  # noqa: B008 - an immutable value
+        api: Api | None = None,
     ) -> None:
         self._lookup = lookup
         self._clock = clock
@@ -102,6 +105,7 @@ class S3Door:
             region if strict_region else "", external_url, trusted_proxies, self._domains
         )
         self._limits = limits
+        self._api = api
         self._desk = Desk(exchange, limits, region, token_secret)
         self._keys = SigningKeys()
         self._running = 0
@@ -206,7 +210,10 @@ class S3Door:
         headers = _headers(raw)
         seen = self._origin.see(raw.remote or "", headers, tls=raw.secure)
         target = parse_target(raw.raw_path, seen.host, self._domains)
-        if target.reserved:
+        api = self._api if is_api(target.reserved) else None
+        if api is not None:
+            turn.operation = reserved.OPERATION.name
+        elif target.reserved:
             return self._own(target.reserved)
         if self._running > self._limits.requests_max:
             self._telemetry.turned_away()
@@ -222,11 +229,13 @@ class S3Door:
         wire.allowed = partial(self._in_force, verified.access_key, verified.credential)
         if verified.presigned:
             headers = {**hoisted(target.query, sigv2=verified.sigv2), **headers}
-        operation = match(raw.method, target, headers)
+        operation = match(raw.method, target, headers) if api is None else reserved.OPERATION
         turn.operation = operation.name
         signature = sigv2.NAME if verified.sigv2 else ""
         caller = Caller(verified.credential.principal, DOOR, turn.id, signature)
         request = Request(operation, target, headers, caller, verified, wire, turn.now, seen, form)
+        if api is not None:
+            return await reserved.serve(self._desk, api, request)
         return await dispatch.serve(self._desk, request)
 
     async def _preflight(
@@ -373,6 +382,8 @@ def _rendered(error: Exception, turn: _Turn, raw: web.BaseRequest) -> Answer:
     headers = {**shown.headers}
     if raw.method == "HEAD" or shown.status == 304:
         return Answer(shown.status, headers)
+    if turn.operation == reserved.OPERATION.name:
+        return reserved.refusal(shown, turn.id)
     resource = raw.raw_path.partition("?")[0]
     body = build.error(shown, resource, turn.id, HOST_ID)
     return heading.document(body, headers, shown.status)

@@ -51,15 +51,21 @@ class Revisions:
 
         tell(story)
 
-    def test_which_one_changed_a_file_last(self, tell: Tell) -> None:
+    def test_which_ones_changed_a_file_and_what_it_was_then(self, tell: Tell) -> None:
         async def story(bench: Bench) -> None:
             await self._put(bench, "f1", FIRST)
             await self._put(bench, "f2", FIRST | {"acme.yaml": "other"})
-            for name, revision in (("acme.yaml", "f2"), ("globex.yaml", "f1")):
-                last = await bench.catalog.policy_change(name)
-                assert last is not None
-                assert last.revision == revision
-            assert await bench.catalog.policy_change("nobody.yaml") is None
+            changes = await bench.catalog.policy_changes("globex.yaml", 9)
+            assert [(each.revision, each.changed) for each, _ in changes] == [
+                ("f1", ("globex.yaml",))
+            ]
+            (newest, digest), *older = await bench.catalog.policy_changes("acme.yaml", 9)
+            assert (newest.revision, [each.revision for each, _ in older]) == ("f2", ["f1", R1])
+            assert await bench.catalog.policy_text("acme.yaml", digest) == "other"
+            assert await bench.catalog.policy_text("acme.yaml", older[0][1]) == "a"
+            assert await bench.catalog.policy_text("globex.yaml", digest) is None, "not its own"
+            assert await bench.catalog.policy_changes("nobody.yaml", 9) == []
+            assert len(await bench.catalog.policy_changes("acme.yaml", 1)) == 1
 
         tell(story)
 

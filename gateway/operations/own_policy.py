@@ -1,0 +1,98 @@
+"""What a party's staff may do to its own policy file without the operator's disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from gateway.api.policy import OwnFile, Past, Replaced
+from gateway.errors import PreconditionFailed, Problem, TooBusy
+from gateway.exchange import Headway
+from gateway.model import Principal
+from gateway.operations.reload import By, Policies
+
+REPLACED_MAX = 60
+"""Times that one party may replace its file within an hour: each is kept for good."""
+TRIES_MAX = 10
+HOUR_NS = 3600 * 10**9
+DOOR = "api"
+
+
+class OwnPolicies:
+    """gateway.api.policy.OwnPolicies, on the policies of a running gateway."""
+
+    def __init__(
+        self,
+        policies: Policies,
+        headway: Callable[[], Headway | None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._policies = policies
+        self._headway = headway
+        self._clock = clock
+
+    async def own(self, party: str) -> OwnFile:
+        standing, file = self._policies.standing, file_of(party)
+        text = standing.mesh.texts.get(file, "")
+        headway = self._headway()
+        return OwnFile(
+            text,
+            digest(text),
+            _own(standing.problems, file),
+            headway is not None and headway.done and headway.revision == standing.mesh.revision,
+        )
+
+    async def replace(self, by: Principal, text: str, expect: str | None) -> Replaced:
+        """What others do to their files meanwhile is no reason to refuse: it is tried again."""
+        file, changes = file_of(by.party), {file_of(by.party): text}
+        await self._check_pace(by.party, file)
+        for _ in range(TRIES_MAX):
+            mesh = self._policies.standing.mesh
+            if expect is not None and expect != digest(mesh.texts.get(file, "")):
+                raise PreconditionFailed("the file in force is another one by now")
+            verdict = await self._policies.change(
+                changes, By(DOOR, by.party, by.name), revision=mesh.revision
+            )
+            if not verdict.stale:
+                return Replaced(
+                    digest(text),
+                    _own(verdict.problems, file),
+                    _own(verdict.warnings, file),
+                    bool(verdict.edited),
+                )
+        raise TooBusy("the policy keeps changing; try again")
+
+    async def past(self, party: str, limit: int) -> Sequence[Past]:
+        kept = await self._policies.kept.policy_changes(file_of(party), limit)
+        return [
+            Past(_moment(each.number), sha256, each.principal if each.party == party else "")
+            for each, sha256 in kept
+        ]
+
+    async def text(self, party: str, sha256: str) -> str | None:
+        return await self._policies.kept.policy_text(file_of(party), sha256)
+
+    async def _check_pace(self, party: str, file: str) -> None:
+        kept = await self._policies.kept.policy_changes(file, REPLACED_MAX)
+        own = [each for each, _ in kept if (each.door, each.party) == (DOOR, party)]
+        if len(own) == REPLACED_MAX and own[-1].number > self._clock() - HOUR_NS:
+            text = f"the file was replaced {REPLACED_MAX} times within an hour; try again later"
+            raise TooBusy(text)
+
+
+def file_of(party: str) -> str:
+    return f"{party}.yaml"
+
+
+def digest(text: str) -> str:
+    """SHA-256 (hex), "" for no text."""
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
+
+
+def _own(problems: Sequence[Problem], file: str) -> tuple[Problem, ...]:
+    return tuple(each for each in problems if each.file == file)
+
+
+def _moment(number: int) -> str:
+    return datetime.fromtimestamp(number // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
