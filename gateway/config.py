@@ -16,10 +16,12 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from gateway.errors import BadInput, ConfigError, DocumentErrors, Problem
 from gateway.model import OBJECT_BYTES_MAX, PART_BYTES_MIN, PART_NUMBER_MAX
 from gateway.policy.complaints import parsed, place
+from gateway.policy.costs import Prices
 from gateway.policy.nodes import Tree
 from gateway.policy.nodes import read as read_yaml
 from gateway.policy.schema import Entry
 from gateway.policy.values import Duration, Reference, Size, Text, YesNo, mistake
+from gateway.pricing import PricesEntry
 
 FILE_BYTES_MAX = 1024**2
 SQLITE = "sqlite:///"
@@ -224,6 +226,9 @@ class GatewayFile(Entry):
     scrub: ScrubEntry = Field(
         default=ScrubEntry(), description="How copies are compared with their receipts."
     )
+    prices: PricesEntry = Field(
+        default=PricesEntry(), description="What storing and moving costs, for `costs` and plans."
+    )
     log: LogEntry = Field(default=LogEntry(), description="What goes to stderr.")
 
 
@@ -262,6 +267,7 @@ class Config:
     limits: LimitsEntry
     lifecycle: LifecycleEntry
     scrub: ScrubEntry
+    prices: Prices
     log: LogEntry
     apply: Literal["watch", "command"] = "watch"
 
@@ -324,6 +330,7 @@ def _config(file: Path, entry: GatewayFile) -> Config:
         limits=entry.limits,
         lifecycle=entry.lifecycle,
         scrub=entry.scrub,
+        prices=entry.prices.prices,
         log=entry.log,
         apply=entry.apply,
     )

@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "serve": "gateway.cli.serve:serve",
         "check": "gateway.cli.check:check",
         "policy": "gateway.cli.policy:policy",
+        "costs": "gateway.cli.costs:costs_command",
         "who-has": "gateway.cli.story:who_has",
         "history": "gateway.cli.story:history",
         "deliveries": "gateway.cli.deliveries:deliveries",

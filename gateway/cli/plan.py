@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway.cli import show
+from gateway.cli.costs import as_rows, columns, table_row
 from gateway.cli.session import Session, command
 from gateway.operations import offline
 from gateway.operations.planning import Plan, plan
+from gateway.policy.costs import Prices
 from gateway.policy.lints import Lint
 from gateway.policy.plan import Line, Tally
 
 CHANGE = 3
-SAY_AFTER_S = 2.0
-"""So long a walk goes on before it says, where no bar can be drawn, how long it will take."""
 
 COLUMNS = ("party", "effect", "rule", "how", "files", "versions", "bytes", "egress", "such as")
-
-Report = Callable[[int, int], None]
 
 
 @click.command("plan")
@@ -40,44 +35,29 @@ def plan_command(session: Session, folder: Path | None, every: bool) -> None:
     config = session.config
     mesh = offline.mesh_of_folder(config, folder)
     base = str(config.policies.resolve())
-    with _progress() as report:
-        found = session.read(lambda catalog: plan(catalog, mesh, base, report, time.monotonic))
+    with show.walk() as report:
+        found = session.read(
+            lambda catalog: plan(catalog, mesh, base, config.prices, report, time.monotonic)
+        )
     if session.as_json:
         show.as_json(_json(found))
     else:
-        _print(found, every)
+        _print(found, every, config.prices)
     if found.changed:
         raise SystemExit(CHANGE)
-
-
-@contextmanager
-def _progress() -> Iterator[Report]:
-    """A bar with the time that is left; where stderr is no terminal, one line that says it."""
-    if sys.stderr.isatty():
-        with show.progress("looking at all versions", quiet=False) as report:
-            yield report
-        return
-    began, told = time.monotonic(), False
-
-    def say(done: int, total: int) -> None:
-        nonlocal told
-        gone = time.monotonic() - began
-        if not told and done and gone >= SAY_AFTER_S:
-            told = True
-            left = gone * (total - done) / done
-            click.echo(f"looking at {total:,} versions: about {left:,.0f} s", err=True)
-
-    yield say
 
 
 # --- for people ----------------------------------------------------------------------------------
 
 
-def _print(found: Plan, every: bool) -> None:
+def _print(found: Plan, every: bool, prices: Prices) -> None:
     if not found.changed:
         show.say(f"No change: {found.proposed} is in force.")
     else:
         _print_change(found)
+        if prices.by and found.costs:
+            differ = [table_row(cost, "+") for cost in found.costs]
+            show.table("By how much costs would differ", columns(prices.currency), differ)
     remarks = [lint for lint, new in found.remarks if new or every]
     old = len(found.remarks) - len(remarks)
     if remarks:
@@ -120,23 +100,17 @@ def _print_change(found: Plan) -> None:
 def _row(line: Line, tally: Tally) -> tuple[object, ...]:
     return (
         *(line.party, line.effect.value, line.rule, line.detail, f"{tally.files:,}"),
-        *(f"{tally.versions:,}", amount(tally.bytes), amount(tally.egress) if tally.egress else ""),
+        *(
+            f"{tally.versions:,}",
+            show.amount(tally.bytes),
+            show.amount(tally.egress) if tally.egress else "",
+        ),
         ", ".join(tally.samples),
     )
 
 
 def _remark_row(lint: Lint) -> tuple[object, ...]:
     return (lint.kind, str(lint.rule), ", ".join(lint.parties), lint.text)
-
-
-def amount(size: int) -> str:
-    """Bytes as people read them, in units of 1,024."""
-    value, unit = float(size), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024 or unit == "TiB":
-            break
-        value /= 1024
-    return f"{size} B" if unit == "B" else f"{value:,.1f} {unit}"
 
 
 # --- for programs --------------------------------------------------------------------------------
@@ -167,6 +141,7 @@ def _json(found: Plan) -> dict[str, Any]:
             }
             for line, tally in found.tallies
         ],
+        "costs": as_rows(found.costs),
         "remarks": [
             {
                 "kind": lint.kind,

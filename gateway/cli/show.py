@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+SAY_AFTER_S = 2.0
+"""So long a walk goes on before it says, where no bar can be drawn, how long it will take."""
 PIPE_COLUMNS = 200
 """Tables that go to a file or a pipe are not cut to a screen's width."""
 
@@ -84,3 +87,34 @@ def progress(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def walk() -> Iterator[Callable[[int, int], None]]:
+    """The bar of a walk over all versions; where stderr is no terminal, one line says how long it
+    will take."""
+    if sys.stderr.isatty():
+        with progress("looking at all versions", quiet=False) as report:
+            yield report
+        return
+    began, told = time.monotonic(), False
+
+    def say(done: int, total: int) -> None:
+        nonlocal told
+        gone = time.monotonic() - began
+        if not told and done and gone >= SAY_AFTER_S:
+            told = True
+            left = gone * (total - done) / done
+            click.echo(f"looking at {total:,} versions: about {left:,.0f} s", err=True)
+
+    yield say
+
+
+def amount(size: int) -> str:
+    """Bytes as people read them, in units of 1,024."""
+    value, unit = float(size), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{size} B" if unit == "B" else f"{value:,.1f} {unit}"

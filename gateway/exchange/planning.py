@@ -4,14 +4,15 @@ convergence would decide it, nothing is written, and the differences are added u
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.catalog import Kept, KeyWalks, Surveyed, Surveys
+from gateway.exchange.costing import count, replaced
 from gateway.exchange.redeciding import Verdict, judge, ruling, same_rule
 from gateway.model import Bucket, Delivery, DeliveryKind, Grant, ObjectRef, Share
-from gateway.policy.costs import apart
+from gateway.policy.costs import Usage, apart
 from gateway.policy.mesh import Mesh, StoreSpec
 from gateway.policy.plan import Effect, Line, Tallies
 from gateway.policy.touching import Touching
@@ -49,6 +50,7 @@ class Planning:
 
     def __init__(self, rows: Rows, in_force: Mesh | None, proposed: Mesh, reached: int) -> None:
         self.tallies = Tallies()
+        self.usage = Usage()  # by how much it would differ
         self.changes = 0  # versions that convergence will have to change
         self._rows = rows
         self._old = in_force
@@ -95,12 +97,24 @@ class Planning:
         else:
             verdict = judge(self._new.policy, each, bucket)
             after = verdict.grants
-        if verdict is not None and (verdict.changed or verdict.broken):
+        copies = [share for share in verdict.copies if self._is_sent(share)] if verdict else []
+        if verdict is not None and (verdict.changed or verdict.broken or copies):
             self.changes += 1
+            self._count(kept, verdict, copies)
         if not each.marker:
             self._grants(each, made, _sight(self._new, bucket, after), verdict)
-            self._deliveries(kept, made, verdict)
+            self._copies(kept, copies)
+            if verdict is not None:
+                self._left(kept, made, verdict)
         self._pass(kept, after, verdict)
+
+    def _count(self, kept: Kept, verdict: Verdict, copies: Sequence[Share]) -> None:
+        """What it costs after, less what it costs now."""
+        made = kept.each.deliveries
+        places = verdict.places - self._key.taken
+        stay = [each for each in made if not each.state.open or _place(each) in places]
+        count(self.usage, kept, kept.each.grants, made, sign=-1)
+        count(self.usage, kept, verdict.grants, stay, copies)
 
     def _pass(self, kept: Kept, after: Iterable[Grant], verdict: Verdict | None) -> None:
         """What older versions of the key will find. (A grant that is opened anew stands where its
@@ -111,11 +125,11 @@ class Planning:
             if (grant.party if grant.party in held else each.author) not in kept.replaced:
                 key.headed.add(grant.party)
         for made in each.deliveries:
-            place = (made.party, made.store, made.target)
+            place = _place(made)
             if made.state.open:
                 there = verdict is None or place in verdict.places
             else:
-                there = made.kind is DeliveryKind.COPY and not _replaced(made)
+                there = made.kind is DeliveryKind.COPY and not replaced(made)
             # A target key that names its version is no other version's.
             if there and each.version not in made.target:
                 key.taken.add(place)
@@ -154,32 +168,32 @@ class Planning:
 
     # --- copies ----------------------------------------------------------------------------------
 
-    def _deliveries(self, kept: Kept, made: Bucket | None, verdict: Verdict | None) -> None:
-        if verdict is None:
-            return
-        each, ref, size = kept.each, kept.each.facts.ref, kept.each.facts.size
-        copies = [share for share in verdict.copies if self._is_sent(share)]
-        if copies and not (verdict.changed or verdict.broken):
-            self.changes += 1
+    def _copies(self, kept: Kept, copies: Iterable[Share]) -> None:
+        size = kept.each.facts.size
         for share in copies:
             target = (share.party, share.store)
             rule = ruling(str(share.rule))
             line = Line(Effect.COPY, share.party, rule, _way(kept.store, target))
-            self.tallies.add(line, ref, size, size if self._leaves(kept.store, target) else 0)
+            leaves = apart(self._store(kept.store), self._store(target))
+            self.tallies.add(line, kept.each.facts.ref, size, size if leaves else 0)
             if not share.lone:
-                self._key.taken.add((share.party, share.store, share.target))
+                self._key.taken.add((*target, share.target))
+
+    def _left(self, kept: Kept, made: Bucket | None, verdict: Verdict) -> None:
+        """Copies that policy no longer gives: promised or made."""
+        each = kept.each
         for copy in each.deliveries:
-            place = (copy.party, copy.store, copy.target)
-            if copy.kind is not DeliveryKind.COPY or place in verdict.places:
+            if copy.kind is not DeliveryKind.COPY or _place(copy) in verdict.places:
                 continue
-            way = _way(kept.store, (copy.party, copy.store))
             if copy.state.open:
-                line = Line(Effect.WITHDRAWN, copy.party, ruling(copy.rule), way)
-            elif not _replaced(copy) and place in self._places(each, made):
-                line = Line(Effect.ORPHANED, copy.party, ruling(copy.rule), way)
+                effect = Effect.WITHDRAWN
+            elif not replaced(copy) and _place(copy) in self._places(each, made):
+                effect = Effect.ORPHANED
             else:
                 continue
-            self.tallies.add(line, ref, size)
+            way = _way(kept.store, (copy.party, copy.store))
+            line = Line(effect, copy.party, ruling(copy.rule), way)
+            self.tallies.add(line, each.facts.ref, each.facts.size)
 
     def _is_sent(self, share: Share) -> bool:
         """As the catalog judges it (promise_missing): the recipient's newest version alone, unless
@@ -195,9 +209,6 @@ class Planning:
             return frozenset()
         old = self._old.buckets.get(each.facts.ref.bucket) or made
         return judge(self._old.policy, each, old).places if old else frozenset()
-
-    def _leaves(self, source: tuple[str, str], target: tuple[str, str]) -> bool:
-        return apart(self._store(source), self._store(target))
 
     def _store(self, name: tuple[str, str]) -> StoreSpec | None:
         party = self._new.parties.get(name[0])
@@ -232,6 +243,5 @@ def _way(source: tuple[str, str], target: tuple[str, str]) -> str:
     return f"{'/'.join(source)} to {'/'.join(target)}"
 
 
-def _replaced(copy: Delivery) -> bool:
-    """A newer copy has its target key."""
-    return copy.receipt is not None and copy.receipt.replaced
+def _place(made: Delivery) -> Place:
+    return (made.party, made.store, made.target)

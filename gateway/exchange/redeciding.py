@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.catalog import Promise, Redecided, Surveyed
 from gateway.exchange.publishing import OWN_RULE, promise_of
@@ -20,6 +21,8 @@ from gateway.model import (
 from gateway.policy.rules import Policy
 
 WITHDRAWN = "withdrawn"
+RULES_CACHED = 4096
+"""Texts of rules whose short form is kept: a walk meets each of them a million times."""
 _LINE = re.compile(r":\d+ \(")
 
 
@@ -100,6 +103,7 @@ def same_rule(one: str, other: str) -> bool:
     return one == other or ruling(one) == ruling(other)
 
 
+@lru_cache(RULES_CACHED)
 def ruling(rule: str) -> str:
     """A rule as text without its line."""
     return _LINE.sub(" (", rule, count=1)

@@ -9,6 +9,8 @@ from gateway.catalog import Catalog
 from gateway.exchange.pace import CHANGE_S
 from gateway.exchange.planning import Planning
 from gateway.model import EMPTY, Bucket
+from gateway.operations.costs import priced
+from gateway.policy.costs import Cost, Prices
 from gateway.policy.document import load, plan_hash
 from gateway.policy.lints import Lint, lints
 from gateway.policy.mesh import Mesh
@@ -30,6 +32,7 @@ class Plan:
     converging: bool
     seconds: float
     tallies: Tallies
+    costs: tuple[Cost, ...]  # by how much they would differ
     remarks: tuple[tuple[Lint, bool], ...]
 
     @property
@@ -45,6 +48,7 @@ async def plan(
     catalog: Catalog,
     proposed: Mesh,
     base: str,
+    prices: Prices,
     report: Callable[[int, int], None],
     ticks: Callable[[], float],
 ) -> Plan:
@@ -70,6 +74,7 @@ async def plan(
         converging=reached > 0,
         seconds=seconds,
         tallies=walk.tallies,
+        costs=priced(walk.usage, prices, new, old),
         remarks=tuple(await _remarks(catalog, old, new)),
     )
 

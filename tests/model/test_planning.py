@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Denied
+from gateway.exchange.costing import usage
 from gateway.exchange.planning import Planning
 from gateway.exchange.redeciding import ruling, same_rule
 from gateway.model import Delivery, DeliveryKind, DeliveryState, Grant, ObjectRef, Version
+from gateway.policy.costs import Usage, Use
 from gateway.policy.mesh import Mesh
 from gateway.policy.plan import SAMPLES_MAX, Effect, Line, Tallies
 from tests.model.world import HOUR, World, mesh_of, ref
@@ -211,6 +213,19 @@ def told(tallies: Tallies) -> dict[Line, tuple[object, ...]]:
     }
 
 
+def uses(world: World) -> Usage:
+    return world.run(usage(world.catalog, lambda done, total: None))
+
+
+def total(*usages: Usage) -> dict[Use, tuple[int, int]]:
+    found: dict[Use, tuple[int, int]] = {}
+    for each in usages:
+        for use, versions, size in each:
+            was = found.get(use, (0, 0))
+            found[use] = (was[0] + versions, was[1] + size)
+    return {use: counts for use, counts in found.items() if any(counts)}
+
+
 def states(seen: Seen) -> tuple[object, ...]:
     made = [(each.id, each.state) for each in seen.deliveries]
     kept = [each for each in made if each[1] is not DeliveryState.SUPERSEDED]
@@ -228,12 +243,14 @@ def test_what_a_plan_says_is_what_then_happens(
         for deed in deeds:
             do(world, deed)
         old, before = world.mesh, snapshot(world)
+        used = uses(world)
         walk = planned(world, mesh_of(files(edit)))
         assert snapshot(world) == before
         world.edit(files(edit))
         world.converge()
         after = snapshot(world)
         assert told(walk.tallies) == told(expected(old, world.mesh, before, after))
+        assert total(used, walk.usage) == total(uses(world))
         assert walk.changes == sum(states(before[name]) != states(after[name]) for name in after)
     finally:
         world.close()
