@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "check": "gateway.cli.check:check",
         "policy": "gateway.cli.policy:policy",
         "costs": "gateway.cli.costs:costs_command",
+        "offers": "gateway.cli.offers:offers",
         "who-has": "gateway.cli.story:who_has",
         "history": "gateway.cli.story:history",
         "deliveries": "gateway.cli.deliveries:deliveries",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -33,19 +33,25 @@ class When:
     size_min: int = 0
     size_max: int | None = None
 
-    def unmet(self, facts: Facts) -> str:
-        """The first condition that does not hold, in words, or ""."""
-        if self.metadata and (name := _missing(self.metadata, facts.metadata)):
-            return f"metadata {name} is not {_either(self.metadata[name])}"
-        if self.tags and (name := _missing(self.tags, facts.tags)):
-            return f"tag {name} is not {_either(self.tags[name])}"
+    def holds(self, facts: Facts) -> bool:
+        return (
+            not (self.metadata and _missing(self.metadata, facts.metadata))
+            and not (self.tags and _missing(self.tags, facts.tags))
+            and (not self.types or self._type_fits(facts.content_type))
+            and facts.size >= self.size_min
+            and (self.size_max is None or facts.size <= self.size_max)
+        )
+
+    def unmet(self, facts: Facts) -> Iterator[str]:
+        """Each condition that does not hold, in words, with what was found instead."""
+        yield from _unlike("metadata", self.metadata, facts.metadata)
+        yield from _unlike("tag", self.tags, facts.tags)
         if self.types and not self._type_fits(facts.content_type):
-            return f"type is not {_either(self.types)}"
+            yield f"type is {facts.content_type or 'absent'}, not {_either(self.types)}"
         if facts.size < self.size_min:
-            return f"size is below {self.size_min}"
+            yield f"size is {facts.size}, below {self.size_min}"
         if self.size_max is not None and facts.size > self.size_max:
-            return f"size is above {self.size_max}"
-        return ""
+            yield f"size is {facts.size}, above {self.size_max}"
 
     def _type_fits(self, content_type: str) -> bool:
         """Media types compare without case and parameters (RFC 9110, 8.3.1)."""
@@ -58,6 +64,14 @@ def _missing(wanted: Mapping[str, frozenset[str]], given: Mapping[str, str]) -> 
         if given.get(name) not in values:
             return name
     return ""
+
+
+def _unlike(
+    what: str, wanted: Mapping[str, frozenset[str]], given: Mapping[str, str]
+) -> Iterator[str]:
+    for name, values in wanted.items():
+        if given.get(name) not in values:
+            yield f"{what} {name} is {given.get(name, 'absent')}, not {_either(values)}"
 
 
 def _either(values: frozenset[str]) -> str:
@@ -81,17 +95,17 @@ class Clause:
 
     def fits(self, facts: Facts) -> bool:
         """Do exceptions and conditions leave this version in? (Its key is known to match.)"""
-        return not (self.excepts and self.excepted(facts.ref.key)) and not self.when.unmet(facts)
+        return not (self.excepts and self.excepted(facts.ref.key)) and self.when.holds(facts)
 
-    def unmet(self, facts: Facts) -> str:
-        """Why this rule does not match, in words, or ""."""
+    def unmet(self, facts: Facts) -> Iterator[str]:
+        """Why this rule does not match: everything that stands in the way, in words."""
         if self.bucket not in (EVERY_BUCKET, facts.ref.bucket):
-            return f"it is about the bucket {self.bucket}"
+            yield f"it is about the bucket {self.bucket}"
         if not any(pattern.matches(facts.ref.key) for pattern in self.keys):
-            return "its keys are " + ", ".join(pattern.text for pattern in self.keys)
-        if self.excepted(facts.ref.key):
-            return "the key is among its exceptions"
-        return self.when.unmet(facts)
+            yield "its keys are " + ", ".join(pattern.text for pattern in self.keys)
+        if excepted := [p.text for p in self.excepts if p.matches(facts.ref.key)]:
+            yield f"the key is among its exceptions: {', '.join(excepted)}"
+        yield from self.when.unmet(facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,17 @@ HIDDEN = "not offered"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One rule and its part in the answer: it decides, forbids, is beaten, or misses."""
+    """One rule and its part in the answer: it decides, forbids, is beaten, or misses: nearly, where
+    only one thing stands in the way."""
 
     rule: Rule
     outcome: str
     why: str
+    near: bool = False
+
+
+def _missed(rule: Rule, unmet: Sequence[str]) -> Finding:
+    return Finding(rule, "misses", "; ".join(unmet), near=len(unmet) == 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +39,6 @@ class Explanation:
     mode: Mode | None
     revision: str
     findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What one party offers another; `accepted` if some rule of the other admits any of it."""
-
-    author: str
-    bucket: str
-    keys: tuple[str, ...]
-    mode: Mode
-    accepted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +132,11 @@ def _author_rules(
             continue
         if clause.bucket not in (EVERY_BUCKET, question.bucket):
             continue
-        if why := clause.unmet(question.facts):
-            yield Finding(clause.rule, "misses", why)
+        unmet = list(clause.unmet(question.facts))
+        if isinstance(clause, Send) and not clause.reaches(question.facts, question.starts):
+            unmet.append("the version is older than its `since`")
+        if unmet:
+            yield _missed(clause.rule, unmet)
         elif isinstance(clause, Forbid):
             yield Finding(clause.rule, "forbids", f"keeps this from {question.party}")
         else:
@@ -148,8 +146,6 @@ def _author_rules(
 def _send(question: Question, send: Send, share: Share | None) -> Finding:
     mode = send.offer(question.party)
     why = f"sends {mode.value} to {question.party}" if mode else ""
-    if not send.reaches(question.facts, question.starts):
-        return Finding(send.rule, "misses", "the version is older than its `since`")
     if share is None:
         return Finding(send.rule, "offers", why)
     return Finding(send.rule, "decides" if share.rule == send.rule else "beaten", why)
@@ -159,11 +155,12 @@ def _accepts(question: Question, ours: Iterable[Accept], share: Share | None) ->
     for accept in ours:
         if accept.bucket not in (EVERY_BUCKET, question.bucket):
             continue
+        unmet = list(accept.unmet(question.facts))
         if accept.senders.isdisjoint({question.facts.author, EVERYONE}):
             senders = ", ".join(sorted(accept.senders))
-            yield Finding(accept.rule, "misses", f"it accepts from {senders}")
-        elif why := accept.unmet(question.facts):
-            yield Finding(accept.rule, "misses", why)
+            unmet.insert(0, f"it accepts from {senders}")
+        if unmet:
+            yield _missed(accept.rule, unmet)
         else:
             why = f"accepts into {accept.into}" if accept.into else "accepts shares"
             chosen = share is not None and share.accept == accept.rule
@@ -177,7 +174,7 @@ def _accepts_blindly(question: Question, ours: Iterable[Accept]) -> Iterator[Fin
         if accept.bucket not in (EVERY_BUCKET, question.bucket):
             continue
         senders = ", ".join(sorted(accept.senders))
-        if why := accept.unmet(question.facts):
-            yield Finding(accept.rule, "misses", why)
+        if unmet := list(accept.unmet(question.facts)):
+            yield _missed(accept.rule, unmet)
         else:
             yield Finding(accept.rule, "accepts", f"would accept it from {senders}")

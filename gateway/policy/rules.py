@@ -40,9 +40,9 @@ from gateway.policy.clauses import (
     Send,
     target_values,
 )
-from gateway.policy.explain import OPERATOR, Answer, Explanation, Offer, Question, read, written
+from gateway.policy.explain import OPERATOR, Answer, Explanation, Question, read, written
 from gateway.policy.membership import Grants, granted
-from gateway.policy.patterns import Index, Pattern, compiled, intersect, tokens
+from gateway.policy.patterns import Index, Pattern, compiled
 
 K = TypeVar("K", bound=Hashable)
 C = TypeVar("C", bound=Clause)
@@ -310,34 +310,6 @@ class Policy:
             [*self.rules.sends.get(facts.author, ()), *self.rules.forbids.get(facts.author, ())],
             [accept for accept in self.rules.accepts if accept.party == party],
         )
-
-    def offers(self, party: str) -> tuple[Offer, ...]:
-        """What others offer this party, and whether its own rules accept any of it."""
-        accepts = [accept for accept in self.rules.accepts if accept.party == party]
-        return tuple(
-            Offer(author, send.bucket, tuple(p.text for p in send.keys), mode, accepted)
-            for author, sends in sorted(self.rules.sends.items())
-            for send in sends
-            if author != party and (mode := self._standing_offer(party, send))
-            for accepted in (any(_admits(accept, author, send) for accept in accepts),)
-        )
-
-    def _standing_offer(self, party: str, send: Send) -> Mode | None:
-        grants = self._grants.get(send.bucket)
-        member = party in grants.members if grants else party in send.to
-        return send.offer(party) if member else None
-
-
-def _admits(accept: Accept, author: str, send: Send) -> bool:
-    return (
-        not accept.senders.isdisjoint({author, EVERYONE})
-        and accept.bucket in (EVERY_BUCKET, send.bucket)
-        and any(
-            intersect(tokens(ours.text), tokens(theirs.text))
-            for ours in accept.keys
-            for theirs in send.keys
-        )
-    )
 
 
 def _accepting(

@@ -67,3 +67,78 @@ def test_without_a_gateway_the_catalog_tells_how_far_it_came(site: Site, tmp_pat
     asyncio.run(site.running(story))
     told = site.ask("policy", "status")
     assert (told["done"], told["versions"]) == (True, 0)
+
+
+def test_a_file_that_is_there_is_explained_as_it_is(site: Site) -> None:
+    secret = ACME + "forbids:\n  - {id: pii, when: {metadata: {class: [pii]}}, to: [initech]}\n"
+    site.write("policies/acme.yaml", secret)
+
+    async def story(gateway: Running) -> None:
+        acme = first(gateway, "acme", "erp")
+        for key, kind in (("1", "pii"), ("2", "open")):
+            await asyncio.to_thread(
+                acme.put_object,
+                Bucket="orders",
+                Key=f"invoices/{key}",
+                Body=b"x",
+                Metadata={"class": kind},
+            )
+
+    asyncio.run(site.running(story))
+    (held,) = site.ask("policy", "explain", "globex", "read", "orders/invoices/1")
+    assert (held["allowed"], held["now"]["held"]) == (True, "copy")
+    assert held["now"]["by"].startswith("acme.yaml:4")
+    assert [each["target"] for each in held["now"]["copies"]] == ["in/invoices/1"]
+    (kept,) = site.ask("policy", "explain", "initech", "read", "orders/invoices/1", code=1)
+    assert "forbidden by acme.yaml:6 (pii)" in kept["why"]
+    assert kept["now"]["held"] == ""
+    (nearly,) = site.ask("policy", "explain", "initech", "read", "orders/invoices/2")
+    why = [rule["why"] for rule in nearly["rules"] if rule["near"]]
+    assert why == ["metadata class is open, not pii"]
+    (otherwise,) = site.ask(
+        "policy", "explain", "initech", "read", "orders/invoices/2", "--metadata", "class=pii",
+        code=1,
+    )  # fmt: skip
+    assert otherwise["now"] is None
+    shown = site.call("policy", "explain", "globex", "read", "orders/invoices/1").stdout
+    assert "globex holds it as copy since 20" in shown
+    assert "its copy in/invoices/1:" in shown
+    assert (
+        site.call(
+            "policy", "explain", "globex", "read", "orders/invoices/1", "--version", "none"
+        ).exit_code
+        == 1
+    )
+
+
+def test_a_bucket_made_through_the_door_is_explained_too(site: Site) -> None:
+    topology = (site.folder / "policies/topology.yaml").read_text()
+    site.write(
+        "policies/topology.yaml",
+        topology.replace("path: ../acme}", "path: ../acme}\n    create_buckets: ['acme-*']"),
+    )
+    sends = "  - {id: own, bucket: acme-made, keys: ['**'], to: {initech: share}}\n"
+    site.write("policies/acme.yaml", ACME + sends)
+    site.write("policies/initech.yaml", "party: initech\naccepts: [{from: [acme]}]\n")
+
+    async def story(gateway: Running) -> None:
+        acme = first(gateway, "acme", "erp")
+        await asyncio.to_thread(acme.create_bucket, Bucket="acme-made")
+
+    asyncio.run(site.running(story))
+    (told,) = site.ask("policy", "explain", "initech", "read", "acme-made/k")
+    assert (told["allowed"], told["mode"]) == (True, "share")
+
+
+def test_a_version_older_than_a_rule_that_reaches_from_now_on_is_nearly_sent(site: Site) -> None:
+    site.write("policies/acme.yaml", "party: acme\n")
+
+    async def story(gateway: Running) -> None:
+        acme = first(gateway, "acme", "erp")
+        await asyncio.to_thread(acme.put_object, Bucket="orders", Key="invoices/1", Body=b"x")
+
+    asyncio.run(site.running(story))
+    site.write("policies/acme.yaml", ACME)
+    (told,) = site.ask("policy", "explain", "initech", "read", "orders/invoices/1")
+    near = [rule["why"] for rule in told["rules"] if rule["near"]]
+    assert near == ["the version is older than its `since`"]
