@@ -28,6 +28,8 @@ from gateway.catalog.values import Applied as Applied
 from gateway.catalog.values import Backlog as Backlog
 from gateway.catalog.values import Change as Change
 from gateway.catalog.values import Claim as Claim
+from gateway.catalog.values import Consume as Consume
+from gateway.catalog.values import Consumed as Consumed
 from gateway.catalog.values import Entry as Entry
 from gateway.catalog.values import Expect as Expect
 from gateway.catalog.values import FirstRead as FirstRead
@@ -83,7 +85,13 @@ class Ledger(Protocol):
     ) -> Held | None:
         """The version that `party` holds an open grant on: the newest of the key, the one named
         (`null` names the null version that the S3 API shows), or the newest as of a moment (then
-        a grant that was open at that moment and still is). Delete markers are returned."""
+        a grant that was open at that moment and still is). Delete markers are returned. The
+        newest is what the party's view has under that name: nothing where the party has consumed
+        it, but for what it moved there."""
+        ...
+
+    async def consumed(self, party: str, ref: ObjectRef) -> bool:
+        """Whether a version that the party's view had under that name was consumed."""
         ...
 
     async def page(self, query: Query, sees: Sees) -> Page:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from gateway.catalog import promises, references, standings, telling, views
+from gateway.catalog import consuming, names, promises, references, standings, telling, views
 from gateway.catalog.conditions import Face, judge_delete, judge_write
 from gateway.catalog.rows import (
     VERSION,
@@ -15,7 +15,7 @@ from gateway.catalog.rows import (
     version_of,
     version_rest,
 )
-from gateway.catalog.values import Change, FirstRead, Relock, Retag, Unwrite, Write
+from gateway.catalog.values import Change, Consume, FirstRead, Relock, Retag, Unwrite, Write
 from gateway.catalog.writer import Transaction
 from gateway.errors import (
     InvalidPart,
@@ -43,7 +43,10 @@ def commit(tx: Transaction, change: Change) -> Version:
         return unwrite(tx, change)
     if isinstance(change, Retag):
         return retag(tx, change)
-    return relock(tx, change) if isinstance(change, Relock) else first_read(tx, change)
+    if isinstance(change, Relock):
+        return relock(tx, change)
+    check_revision(tx, change.revision)
+    return consuming.consume(tx, change) if isinstance(change, Consume) else first_read(tx, change)
 
 
 # --- a new version -----------------------------------------------------------------------------
@@ -58,8 +61,8 @@ def write(tx: Transaction, change: Write) -> Version:
     if tx.one(GONE, (ref.bucket, change.revision)):
         raise NoSuchBucket
     hidden = views.head_of(tx, author, ref)
-    row = tx.one(FACE, (hidden,)) if hidden else None
-    face = Face(*row) if row and row[0] not in change.expect.blind else None
+    face = _face(tx, author, ref, hidden)
+    face = None if face and face.id in change.expect.blind else face
     (judge_delete if change.version.marker else judge_write)(change.expect, face)
     if change.judged:
         standings.check(tx, change.judged, ref.key, hidden)
@@ -79,6 +82,17 @@ def write(tx: Transaction, change: Write) -> Version:
     telling.wrote(tx, change, version, grants)
     tx.record(_told_to(change, (g.party for g in grants[len(change.grants) :])), number)
     return version
+
+
+def _face(tx: Transaction, party: str, ref: ObjectRef, head: int) -> Face | None:
+    """What a party's view has under a name, markers included; `head` is the newest granted."""
+    row = tx.one(FACE, (head,)) if head else None
+    if row and names.is_consumed(tx, party, ref, head):
+        row = None
+    if row is None or row[2]:
+        moved = names.moved_here(tx, party, ref)
+        row = tx.one(FACE, (moved,)) if moved else row
+    return Face(*row) if row else None
 
 
 def check_revision(tx: Transaction, revision: str) -> None:
@@ -109,12 +123,12 @@ def _with_inherited(tx: Transaction, grants: Sequence[Grant], hidden: int) -> tu
     return (*grants, *(holder.grant for holder in held if holder.party not in named))
 
 
-def _told_to(change: Change, parties: Iterable[str]) -> Event:
+def _told_to(change: Write | Unwrite | Retag | Relock, parties: Iterable[str]) -> Event:
     """An event belongs to the view of each party that gained or lost something by it, but for
     those that policy no longer tells anything of the version."""
     event = change.event
-    withheld = frozenset() if isinstance(change, FirstRead) else change.withheld
-    more = [party for party in parties if party not in event.readers and party not in withheld]
+    told = (*event.readers, *change.withheld)
+    more = [party for party in parties if party not in told]
     return replace(event, readers=(*event.readers, *more)) if more else event
 
 
@@ -196,7 +210,6 @@ def relock(tx: Transaction, change: Relock) -> Version:
 
 
 def first_read(tx: Transaction, change: FirstRead) -> Version:
-    check_revision(tx, change.revision)
     row = tx.one(BY_ID, (change.version,))
     version = version_of(row) if row else None
     party = change.promise.party

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from gateway.catalog import changes, listing, references
+from gateway.catalog import changes, consuming, listing, names, references
 from gateway.catalog.desk import Desk
 from gateway.catalog.rows import (
     BUCKET,
@@ -13,6 +13,7 @@ from gateway.catalog.rows import (
     DELIVERY,
     DELIVERY_FROM,
     GRANT,
+    GRANT_WIDTH,
     ONE_BUCKET,
     VERSION,
     VERSION_WIDTH,
@@ -46,8 +47,27 @@ FOREVER = 2**63 - 1
 HELD = f"SELECT {VERSION}, {GRANT} FROM grants g JOIN versions v ON v.number = -g.age"
 OF_KEY = "WHERE g.party = ?1 AND g.bucket = ?2 AND g.key = ?3"
 AS_OF = "AND g.age >= -?4 AND g.since <= ?4 AND (g.replaced = 0 OR g.replaced > ?4)"
-NEWEST = f"{HELD} {OF_KEY} AND g.replaced = 0 ORDER BY g.age LIMIT 1"
-NEWEST_THEN = f"{HELD} {OF_KEY} {AS_OF} ORDER BY g.age LIMIT 1"
+NAMED_SO = (
+    f"SELECT {VERSION}, {GRANT}, {{hidden}} FROM grants g JOIN versions v ON v.number = -g.age"
+)
+NEWEST = f"""
+{NAMED_SO.format(hidden=names.hidden("g"))}
+{OF_KEY} AND g.replaced = 0 ORDER BY g.age LIMIT 1"""
+NEWEST_THEN = f"""
+{NAMED_SO.format(hidden=names.hidden("g", "?4"))} {OF_KEY} {AS_OF} ORDER BY g.age LIMIT 1"""
+_MOVED = f"""
+SELECT {VERSION}, {GRANT} FROM {names.MOVED}
+WHERE c.party = ?1 AND c.bucket = ?2 AND c.moved_to = ?3 AND """
+MOVED = f"{_MOVED} {names.MOVED_NOW} ORDER BY c.since DESC LIMIT 1"
+MOVED_THEN = f"{_MOVED} {names.MOVED_THEN.format(then='?4')} ORDER BY c.since DESC LIMIT 1"
+CONSUMED = """
+SELECT EXISTS (SELECT 1 FROM consumed u
+               WHERE u.party = ?1 AND u.bucket = ?2 AND u.key = ?3
+                 AND u.age <= coalesce((SELECT g.age FROM grants g
+                   WHERE g.party = ?1 AND g.bucket = ?2 AND g.key = ?3 AND g.replaced = 0
+                   ORDER BY g.age LIMIT 1), 0))
+    OR EXISTS (SELECT 1 FROM consumed c
+               WHERE c.party = ?1 AND c.bucket = ?2 AND c.moved_to = ?3 AND c.moved_to <> '')"""
 NULL = (
     f"{HELD} {OF_KEY} AND g.is_null = 1 AND g.shown = 1 AND g.replaced = 0 ORDER BY g.age LIMIT 1"
 )
@@ -102,9 +122,7 @@ class SqliteLedger(Desk):
     ) -> Held | None:
         key = (party, ref.bucket, ref.key)
         if not version:
-            newest = (NEWEST, key) if as_of is None else (NEWEST_THEN, (*key, as_of))
-            row = self.reader.one(*newest)
-            return _held(row, True) if row else None
+            return self._shown(key, as_of)
         if version == "null":
             null = (NULL, key) if as_of is None else (NULL_THEN, (*key, as_of))
             row = self.reader.one(*null)
@@ -115,6 +133,20 @@ class SqliteLedger(Desk):
             return None
         age = (HEAD_AGE, key) if as_of is None else (HEAD_AGE_THEN, (*key, as_of))
         return _held(row, self.reader.one(*age) == (-row[0],))
+
+    def _shown(self, key: tuple[str, str, str], as_of: int | None) -> Held | None:
+        """What the party's view has under the name. The version that is granted under it, if that
+        is neither deleted nor consumed, beats what was moved there."""
+        then = key if as_of is None else (*key, as_of)
+        row = self.reader.one(NEWEST if as_of is None else NEWEST_THEN, then)
+        held = _held(row, True) if row and not row[-1] else None
+        if held is None or held.version.marker:
+            moved = self.reader.one(MOVED if as_of is None else MOVED_THEN, then)
+            return _held(moved, True) if moved else held
+        return held
+
+    async def consumed(self, party: str, ref: ObjectRef) -> bool:
+        return self.reader.one(CONSUMED, (party, ref.bucket, ref.key)) == (1,)
 
     async def page(self, query: Query, sees: Sees) -> Page:
         return await listing.page(self.reader, query, sees)
@@ -129,7 +161,9 @@ class SqliteLedger(Desk):
             version = version_of(tuple(columns))
             grants = map(grant_of, self.reader.all(GRANTS_OF, (version.number,)))
             deliveries = self._deliveries(version.number)
-            stories.append(Story(version, tuple(grants), deliveries, unwritten, purged == 1))
+            marks = map(consuming.consumed_of, self.reader.all(consuming.MARKS, (-version.number,)))
+            about = (version, tuple(grants), deliveries, unwritten, purged == 1)
+            stories.append(Story(*about, tuple(marks)))
         return stories
 
     async def deliveries_of(self, number: int) -> Sequence[Delivery]:
@@ -199,7 +233,8 @@ class SqliteLedger(Desk):
 
 
 def _held(row: Row, latest: bool) -> Held:
-    return Held(version_of(row[:VERSION_WIDTH]), grant_of(row[VERSION_WIDTH:]), latest)
+    grant = row[VERSION_WIDTH : VERSION_WIDTH + GRANT_WIDTH]
+    return Held(version_of(row[:VERSION_WIDTH]), grant_of(grant), latest)
 
 
 def _made(tx: Transaction, name: str) -> Bucket:

@@ -7,10 +7,12 @@ a bounded number of rows, then lets others run and goes on where it stopped.
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
+from gateway.catalog import names
 from gateway.catalog.desk import Reader
 from gateway.catalog.rows import MODES, VERSION, Row, facts_of
 from gateway.catalog.values import Entry, Page, Query, Sees
@@ -38,30 +40,55 @@ FROM views
 WHERE party = ? AND bucket = ? AND key >= CAST(? AS TEXT) AND key < CAST(? AS TEXT)
 ORDER BY key"""
 
+MOVED_RANK = -(2**62)
+"""Of what was moved to a name: below the rank of every version that is granted under it."""
+
 _GRANTED = """
 SELECT g.age, g.revision, g.key, v.id, v.size, v.etag, v.at, v.author, g.mode, g.is_null,
-       g.marker, {latest}, v.algorithm, v.checksum_type
+       {marker}, {latest}, v.algorithm, v.checksum_type
 FROM grants g {index} JOIN versions v ON v.number = -g.age
 WHERE g.party = ?1 AND g.bucket = ?2 AND (g.key, g.age) >= (CAST(?3 AS TEXT), ?4)
-  AND g.key < CAST(?5 AS TEXT) AND {which}
-ORDER BY g.key, g.age"""
+  AND g.key < CAST(?5 AS TEXT) AND {which}"""
+_ORDERED = f"{_GRANTED} ORDER BY g.key, g.age"
 
 _NEWEST = """
-g.age = (SELECT n.age FROM grants n
+NOT {hidden} AND g.age = (SELECT n.age FROM grants n
          WHERE n.party = g.party AND n.bucket = g.bucket AND n.key = g.key AND {which}
          ORDER BY n.age LIMIT 1)"""
 
 _THEN = "{g}.age >= -?6 AND {g}.since <= ?6 AND ({g}.replaced = 0 OR {g}.replaced > ?6)"
 
-THEN = _GRANTED.format(index="", latest="1", which=_THEN.format(g="g"))
-VERSIONS = _GRANTED.format(
+# What is consumed counts as a marker: it hides what is older, and is not shown itself.
+_GRANTED_THEN = _GRANTED.format(
+    index="",
+    marker=f"(g.marker OR {names.hidden('g', '?6')})",
+    latest="1",
+    which=_THEN.format(g="g"),
+)
+_LIVE_THEN = f"""
+SELECT NOT (n.marker OR {names.hidden("n", "?6")}) FROM grants n
+WHERE n.party = c.party AND n.bucket = c.bucket AND n.key = c.moved_to AND {_THEN.format(g="n")}
+ORDER BY n.age LIMIT 1"""
+_MOVED_THEN = f"""
+SELECT {MOVED_RANK}, g.revision, c.moved_to, v.id, v.size, v.etag, v.at, v.author, g.mode,
+       g.is_null, 0, 1, v.algorithm, v.checksum_type
+FROM {names.MOVED}
+WHERE c.party = ?1 AND c.bucket = ?2
+  AND (c.moved_to, {MOVED_RANK}) >= (CAST(?3 AS TEXT), ?4)
+  AND c.moved_to < CAST(?5 AS TEXT) AND {names.MOVED_THEN.format(then="?6")}
+  AND NOT coalesce(({_LIVE_THEN}), 0)"""
+THEN = f"{_GRANTED_THEN} ORDER BY g.key, g.age"
+MOVED_THEN = f"{_MOVED_THEN} ORDER BY c.moved_to"
+VERSIONS = _ORDERED.format(
     index="INDEXED BY grants_shown",
-    latest=_NEWEST.format(which="n.replaced = 0"),
+    marker="g.marker",
+    latest=_NEWEST.format(which="n.replaced = 0", hidden=names.hidden("g")),
     which="g.shown = 1 AND g.replaced = 0",
 )
-VERSIONS_THEN = _GRANTED.format(
+VERSIONS_THEN = _ORDERED.format(
     index="",
-    latest=_NEWEST.format(which=_THEN.format(g="n")),
+    marker="g.marker",
+    latest=_NEWEST.format(which=_THEN.format(g="n"), hidden=names.hidden("g", "?6")),
     which="g.shown = 1 AND " + _THEN.format(g="g"),
 )
 
@@ -89,7 +116,7 @@ async def page(reader: Reader, query: Query, sees: Sees) -> Page:
     """Live keys."""
     if query.as_of is None:
         return await Walk(reader, query, sees, LIVE, single=True, ranked=False).page()
-    return await Walk(reader, query, sees, THEN, single=True).page()
+    return await Walk(reader, query, sees, THEN, single=True, more=MOVED_THEN).page()
 
 
 async def page_versions(reader: Reader, query: Query, sees: Sees) -> Page:
@@ -141,7 +168,7 @@ def _inside_key(reader: Reader, query: Query) -> Spot | None:
 @dataclass(slots=True)
 class Walk:
     """`single`: of each key only the first row counts, and not if it is a marker. `ranked`: rows
-    of a key have a rank, and the SQL a bound for it."""
+    of a key have a rank, and the SQL a bound for it. `more` is SQL for further rows among them."""
 
     reader: Reader
     query: Query
@@ -150,6 +177,7 @@ class Walk:
     single: bool
     ranked: bool = True
     start: Spot | None = None
+    more: str = ""
 
     async def page(self) -> Page:
         query = self.query
@@ -210,7 +238,9 @@ class Walk:
         query = self.query
         bounds = (key, rank, high) if self.ranked else (key, high)
         as_of = () if query.as_of is None else (query.as_of,)
-        return self.reader.rows(self.sql, (query.party, query.bucket, *bounds, *as_of))
+        values = (query.party, query.bucket, *bounds, *as_of)
+        rows = self.reader.rows(self.sql, values)
+        return _merged(rows, self.reader.rows(self.more, values)) if self.more else rows
 
     def _settled(self, row: Row) -> bool:
         first, end = self.query.settled
@@ -220,6 +250,14 @@ class Walk:
     def _visible(self, row: Row) -> bool:
         facts = self.reader.one(FACTS, (row[3],))
         return facts is not None and self.sees(facts_of(facts))
+
+
+def _merged(*scans: Generator[Row]) -> Generator[Row]:
+    """In the order of keys and ranks."""
+    with ExitStack() as stack:
+        for scan in scans:
+            stack.enter_context(closing(scan))
+        yield from heapq.merge(*scans, key=lambda row: (row[2].encode(), row[0]))
 
 
 class Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from gateway.catalog import telling, views
+from gateway.catalog import names, telling, views
 from gateway.catalog.rows import STATE_NUMBERS, VERSION_OF, version_of
 from gateway.catalog.values import Promise, Retag
 from gateway.catalog.writer import Transaction
@@ -102,7 +102,9 @@ def promise_missing(tx: Transaction, version: Version, promise: Promise, number:
     """Promises a copy of an older version, if its party has none and is to have one; never where a
     newer one has the key or is on its way there. Where the target key is not the version's own,
     only the party's current version is sent: of another one it is noted that it would have been,
-    for it may become current again."""
+    for it may become current again. What the party has consumed it is done with."""
+    if names.is_consumed(tx, promise.party, version.ref, version.number):
+        return False
     current = views.head_of(tx, promise.party, version.ref) == version.number
     if not (promise.lone or current):
         _supersede(tx, version, promise, number)

@@ -155,6 +155,7 @@ def lock_of(text: str) -> Lock | None:
 # --- grants ------------------------------------------------------------------------------------
 
 GRANT = "g.party, g.mode, g.rule, g.revision, g.opened"
+GRANT_WIDTH = 5
 
 
 def grant_of(row: Row) -> Grant:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.catalog.consumed import Consume as Consume
+from gateway.catalog.consumed import Consumed as Consumed
+from gateway.catalog.expect import Expect as Expect
 from gateway.lifecycle import Judged
 from gateway.model import (
     Bucket,
@@ -24,23 +27,6 @@ from gateway.model import (
 # told nothing of the change.
 
 # --- changes -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Expect:
-    """Conditions judged inside the transaction, on the writer's view. Etags without quotes, `*`
-    for any. A delete marker counts as absent. `blind` are versions that the writer holds a grant
-    on but that the policy in force hides from it: they count as absent too."""
-
-    if_match: tuple[str, ...] = ()
-    if_none_match: tuple[str, ...] = ()
-    blind: frozenset[str] = frozenset()
-    if_size: int | None = None  # of deletes alone, as the next: bytes
-    if_modified: int | None = None  # seconds since 1970
-
-    def __bool__(self) -> bool:
-        sized = self.if_size is not None or self.if_modified is not None
-        return bool(self.if_match or self.if_none_match) or sized
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +195,7 @@ class Applied:
     changed: tuple[str, ...]
 
 
-Change = Write | Unwrite | Retag | Relock | FirstRead
+Change = Write | Unwrite | Retag | Relock | FirstRead | Consume
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -283,6 +269,7 @@ class Story:
     deliveries: tuple[Delivery, ...] = ()
     unwritten: int = 0  # the commit's number, if it was deleted by its id
     purged: bool = False  # its bytes are gone
+    consumed: tuple[Consumed, ...] = ()  # by those who are done with it
 
 
 @dataclass(frozen=True, slots=True)

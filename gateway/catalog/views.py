@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from gateway.catalog import names
 from gateway.catalog.rows import MODES, VERSION, algorithm_of, version_of
 from gateway.catalog.writer import Transaction
 from gateway.model import Grant, ObjectRef, Version
@@ -21,12 +22,24 @@ REPLACE_NULLS = (
 OPEN = "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 SHOW = "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 HIDE = "DELETE FROM views WHERE party = ? AND bucket = ? AND key = ?"
-FALL_BACK = """
+_ROW = """
+v.id, v.size, v.etag, v.at, v.author, g.mode, v.is_null, v.algorithm, v.checksum_type, g.revision,
+v.number"""
+FALL_BACK = f"""
 INSERT OR REPLACE INTO views
-SELECT g.party, g.bucket, g.key, v.id, v.size, v.etag, v.at, v.author, g.mode, v.is_null,
-       v.algorithm, v.checksum_type, g.revision, v.number
+SELECT g.party, g.bucket, g.key, {_ROW}
 FROM grants g JOIN versions v ON v.number = -g.age
-WHERE g.party = ? AND g.bucket = ? AND g.key = ? AND g.age = ? AND g.marker = 0"""
+WHERE g.party = ? AND g.bucket = ? AND g.key = ? AND g.age = ? AND g.marker = 0
+  AND NOT {names.hidden("g")}"""
+SHOW_MOVED = f"""
+INSERT OR REPLACE INTO views
+SELECT g.party, g.bucket, c.moved_to, {_ROW} FROM {names.MOVED}
+WHERE c.party = ? AND c.bucket = ? AND c.moved_to = ? AND {names.MOVED_NOW}
+ORDER BY c.since DESC LIMIT 1"""
+LIVE = f"""
+SELECT 1 FROM grants g
+WHERE g.party = ? AND g.bucket = ? AND g.key = ? AND g.age = ? AND g.marker = 0
+  AND NOT {names.hidden("g")}"""
 COUNT_HEADS = """
 UPDATE versions SET heads = heads + ?1, past = CASE WHEN heads + ?1 > 0 THEN 0 ELSE ?2 END
 WHERE number = ?3"""
@@ -105,7 +118,7 @@ def open_on_newest(
         decided = (grant.mode.value, grant.rule, grant.revision, number, number)
         tx.run(OPEN, (*place, -number, *decided, version.marker, version.null, shown, 0))
         if version.marker:
-            tx.run(HIDE, place)
+            _show_moved(tx, place)
         else:
             row = (*place, *listed, grant.mode.value, version.null, *checksum, grant.revision)
             tx.run(SHOW, (*row, number))
@@ -119,6 +132,7 @@ def close(tx: Transaction, version: Version, parties: Iterable[str], moves: Move
         tx.run(BURY, (moves.number, *place, -version.number))
         tx.run(REMOVE, (*place, -version.number))
         show_newest(tx, party, version.ref, before, moves)
+    _derive_names(tx, version)
 
 
 def reopen(
@@ -156,6 +170,7 @@ def reopen(
             kind = (version.marker, version.null, shown[0] if shown else 1, replaced)
             tx.run(OPEN, (*place, -version.number, *decided, moves.number, since, *kind))
         show_newest(tx, party, version.ref, before, moves)
+    _derive_names(tx, version)
 
 
 def follow(tx: Transaction, version: Version, moves: Moves) -> None:
@@ -176,6 +191,32 @@ def show_newest(tx: Transaction, party: str, ref: ObjectRef, before: int, moves:
     if after != before:
         moves.heads[before] -= 1
         moves.heads[after] += 1
+    _derive(tx, (party, ref.bucket, ref.key), after)
+
+
+def derive(tx: Transaction, party: str, ref: ObjectRef) -> None:
+    """The view row of a name whose grants are what they were."""
+    _derive(tx, (party, ref.bucket, ref.key), head_of(tx, party, ref))
+
+
+def live_head(tx: Transaction, party: str, ref: ObjectRef) -> bool:
+    """Whether a party's view shows a version that is granted under this name."""
     place = (party, ref.bucket, ref.key)
-    if not tx.run(FALL_BACK, (*place, -after)):
+    return tx.one(LIVE, (*place, -head_of(tx, party, ref))) is not None
+
+
+def _derive(tx: Transaction, place: tuple[str, str, str], head: int) -> None:
+    if not tx.run(FALL_BACK, (*place, -head)):
+        _show_moved(tx, place)
+
+
+def _show_moved(tx: Transaction, place: tuple[str, str, str]) -> None:
+    """No version that is granted under the name is shown there: what the party moved to it is."""
+    if not tx.run(SHOW_MOVED, place):
         tx.run(HIDE, place)
+
+
+def _derive_names(tx: Transaction, version: Version) -> None:
+    """Grants on the version changed: so did its rows under other names."""
+    for party, key in names.moved_names(tx, version.number):
+        derive(tx, party, ObjectRef(version.ref.bucket, key))

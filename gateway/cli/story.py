@@ -24,7 +24,8 @@ def history(session: Session, object: str) -> None:  # noqa: A002 - the argument
     if session.as_json:
         show.as_json({"object": object, "versions": rows})
         return
-    columns = ("version", "at", "author", "principal", "size", "state", "grants", "deliveries")
+    what_became = ("state", "grants", "deliveries", "consumed")
+    columns = ("version", "at", "author", "principal", "size", *what_became)
     show.table(object, columns, [[row[name] for name in columns] for row in rows])
 
 
@@ -39,7 +40,8 @@ def who_has(session: Session, object: str, version: str) -> None:  # noqa: A002
     if session.as_json:
         show.as_json({"object": object, "version": story.version.id, "holders": rows})
         return
-    columns = ("party", "mode", "since", "until", "rule", "copy", "verified", "checked", "sha256")
+    copied = ("copy", "verified", "checked", "sha256")
+    columns = ("party", "mode", "since", "until", "rule", "consumed", *copied)
     title = f"{object} {story.version.id}"
     show.table(title, columns, [[row[name] for name in columns] for row in rows])
 
@@ -75,6 +77,7 @@ def _version(story: Story) -> dict[str, Any]:
             f"{g.party} {g.mode.value}" + (" (closed)" if g.closed else "") for g in story.grants
         ),
         "deliveries": ", ".join(f"{d.party} {d.state.value}" for d in _copies(story)),
+        "consumed": ", ".join(f"{c.party} {show.moment(c.at)}" for c in story.consumed),
     }
 
 
@@ -89,6 +92,7 @@ def _state(story: Story) -> str:
 def _holding(story: Story, grant: Grant) -> dict[str, Any]:
     copy = next((d for d in _newest_first(story) if d.party == grant.party), None)
     receipt = copy.receipt if copy else None
+    mark = next((c for c in story.consumed if c.party == grant.party), None)
     return {
         "party": grant.party,
         "mode": grant.mode.value,
@@ -101,6 +105,8 @@ def _holding(story: Story, grant: Grant) -> dict[str, Any]:
         "checked": f"{show.moment(copy.checked)} {copy.finding}".strip() if copy else "",
         "sha256": receipt.sha256 if receipt else "",
         "replaced": receipt.replaced if receipt else False,
+        "consumed": show.moment(mark.at) if mark else "",
+        "moved_to": mark.moved_to if mark else "",
     }
 
 

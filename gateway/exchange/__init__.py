@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from gateway.catalog import Entry, Expect, Page
 from gateway.exchange.buckets import Buckets
+from gateway.exchange.consuming import Consuming
 from gateway.exchange.convergence import Convergence, Headway
 from gateway.exchange.floor import Floor, Means, StoreOf
 from gateway.exchange.history import History
@@ -38,7 +39,8 @@ class Exchange:
     def __init__(self, means: Means, mesh: Mesh, stores: StoreOf) -> None:
         self._floor = Floor(means, mesh, stores)
         self.objects = Objects(self._floor)
-        self.removals = Removals(self._floor, self.objects)
+        self.consuming = Consuming(self._floor)
+        self.removals = Removals(self._floor, self.objects, self.consuming)
         self.tagging = Tagging(self._floor, self.objects)
         self.locking = Locking(self._floor, self.objects)
         self.uploads = Uploads(self._floor, self.objects)

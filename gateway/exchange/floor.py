@@ -183,10 +183,17 @@ class Floor:
         return held
 
     async def still(
-        self, caller: Caller, held: Held, named: str, as_of: int | None, seen: int
+        self,
+        caller: Caller,
+        name: ObjectRef,
+        held: Held,
+        named: str,
+        as_of: int | None,
+        seen: int,
     ) -> int:
         """The number of withdrawals by now. Where that is not the one that was `seen` last, raises
-        unless the caller, its principal as it is now, may still read what it began to read."""
+        unless the caller, its principal as it is now, may still read what it began to read, under
+        that name."""
         now = self.withdrawals
         if now == seen:
             return now
@@ -195,7 +202,7 @@ class Floor:
         spec = party and party.principals.get(caller.principal.name)
         if not spec:
             raise self.refused(caller, ref, absent(ref, named), held.version)
-        bucket = await self.readable(replace(caller, principal=spec.principal), ref)
+        bucket = await self.readable(replace(caller, principal=spec.principal), name)
         if await self.held(caller, ref, bucket, held.version.id, as_of) is None:
             raise self.refused(caller, ref, absent(ref, named), held.version)
         return now

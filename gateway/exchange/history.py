@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.catalog import Story
+from gateway.catalog import Consumed, Story
 from gateway.errors import NoSuchKey
 from gateway.exchange.floor import Floor
 from gateway.model import Bucket, Caller, Delivery, Grant, ObjectRef, Version
@@ -47,7 +47,13 @@ def _cut(story: Story, party: str) -> Story:
         version=story.version if author else _bare(story.version),
         grants=tuple(grant_for(g) for g in story.grants if author or g.party == party),
         deliveries=tuple(delivery_for(d) for d in story.deliveries if author or d.party == party),
+        consumed=tuple(_mark(c, party) for c in story.consumed if author or c.party == party),
     )
+
+
+def _mark(consumed: Consumed, party: str) -> Consumed:
+    """An author learns that it was consumed, not what it is called since."""
+    return consumed if consumed.party == party else replace(consumed, moved_to="")
 
 
 def _own(grant: Grant) -> Grant:

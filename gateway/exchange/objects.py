@@ -131,7 +131,7 @@ class Objects:
         kept = draft or Draft(headers=old.headers, metadata=old.metadata)
         kept = replace(kept, tags=old.tags if tags is None else tags.tags, lock=lock)
         version = self.new_version(caller, ref, bucket, kept)
-        version = replace(version, sources=(*version.sources, Source("copy", source.ref, old.id)))
+        version = replace(version, sources=(*version.sources, Source("copy", old.ref, old.id)))
         if all(e.party == caller.party for e in old.extents):
             whole = _same_bytes(version, old)
         else:
@@ -268,7 +268,7 @@ class Objects:
             found,
             while_allowed(
                 self._way(caller, held.version, deliveries),
-                partial(self._floor.still, caller, held, version, as_of),
+                partial(self._floor.still, caller, ref, held, version, as_of),
                 began,
             ),
         )

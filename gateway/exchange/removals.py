@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from gateway.catalog import Expect, Unwrite, Write
 from gateway.errors import Conflict, Denied, Locked, NoSuchVersion
-from gateway.exchange.floor import Floor, label_of
+from gateway.exchange.consuming import Consuming
+from gateway.exchange.floor import Floor, check_key, label_of
 from gateway.exchange.locking import may_bypass
 from gateway.exchange.objects import Objects
 from gateway.exchange.publishing import OWN_RULE, commit_decided
@@ -28,9 +29,10 @@ from gateway.model import (
 
 
 class Removals:
-    def __init__(self, floor: Floor, objects: Objects) -> None:
+    def __init__(self, floor: Floor, objects: Objects, consuming: Consuming) -> None:
         self._floor = floor
         self._objects = objects
+        self._consuming = consuming
 
     async def delete(
         self,
@@ -43,13 +45,19 @@ class Removals:
         judged: Judged | None = None,
     ) -> Removed:
         """Without a version: a delete marker (nothing at all where S3 would show none and the key
-        is absent). With one: that version is unwritten, by its author alone.
+        is absent). With one: that version is unwritten, by its author alone. A recipient that may
+        not write the key consumes, where its party's `accepts` say so.
 
         Raises Denied where policy gives no right to write the key, or where the version is
         another party's; Locked while its lock keeps it. `bypass` lifts a GOVERNANCE retention.
         `judged`: lifecycle does it, for its author; Conflict where that is no longer due.
         """
-        bucket = await self._floor.writable(caller, ref)
+        bucket = await self._floor.bucket(caller, ref.bucket)
+        check_key(ref.key)
+        if not self._floor.mesh.policy.may_write(caller.principal, ref, bucket).allowed:
+            if not version and await self._consuming.deleted(caller, ref, bucket, expect):
+                return Removed()
+            self._floor.ask_write(caller, ref, bucket)
         if judged and judged.bucket != bucket:
             raise Conflict
         if version:
@@ -66,6 +74,9 @@ class Removals:
         judged: Judged | None,
     ) -> Removed:
         held = await self._floor.held(caller, ref, bucket, "", None)
+        if held is not None and held.version.ref != ref:
+            await self._consuming.unnamed(caller, ref, held, expect)
+            return Removed()
         absent = held is None or held.version.marker
         unmet = held is None and bool(expect)  # what was to be there is not: nothing to mark
         if unmet or (absent and bucket.versioning is Versioning.OFF):

@@ -109,7 +109,7 @@ class Uploads:
         old = reading.version
         start, length = _within(span, old.size)
         now = self._floor.means.clock()
-        lineage = (Source("part-copy", source.ref, old.id),)
+        lineage = (Source("part-copy", old.ref, old.id),)
         own = all(e.party == caller.party for e in old.extents)
         if own and length == old.size and "-" not in old.etag:
             extents = tuple(slices(old.extents, start, length)) or old.extents

@@ -14,7 +14,6 @@ IDLE = MappingProxyType(
         ("sends", "deletes", "follow"): "copies stay when a file is deleted",
         ("accepts", "deletes", "follow"): "copies stay when a file is deleted",
         ("accepts", "recall", True): "copies can't be recalled",
-        ("accepts", "consume", True): "a received file can't be consumed",
     }
 )
 """(section, field, value): what happens instead, for now."""

@@ -218,6 +218,10 @@ class Policy:
         )
         return [self._accepts[place] for place in places if place in self._accepts]
 
+    def admitting(self, party: str, facts: Facts) -> Sequence[Accept]:
+        """The party's own rules that admit this version, whatever its author's say."""
+        return _accepting(party, facts.ref.key, self._admitting(facts))
+
     def _share(
         self,
         party: str,

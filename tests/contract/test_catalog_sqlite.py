@@ -12,6 +12,7 @@ from gateway.catalog import Catalog
 from gateway.catalog.sqlite import SqliteCatalog
 from tests.contract.catalog_audit import AuditSuite
 from tests.contract.catalog_checks import CheckSuite
+from tests.contract.catalog_consuming import ConsumingSuite
 from tests.contract.catalog_convergence import ConvergenceSuite
 from tests.contract.catalog_first_reads import FirstReadSuite
 from tests.contract.catalog_kit import R1, Bench, Clock, Story, Tell
@@ -50,6 +51,7 @@ def tell(tmp_path: Path) -> Tell:
 
 class TestSqlite(
     CheckSuite,
+    ConsumingSuite,
     ConvergenceSuite,
     LedgerSuite,
     ListingSuite,

@@ -22,13 +22,14 @@ class Rules:
     initech_accepts: bool = True
     globex_accepts: bool = True
     no_pii: bool = False  # acme forbids what is tagged class=pii
+    consume: bool = True  # initech and globex may consume what they received
 
     def files(self) -> dict[str, str]:
         return {
             "topology.yaml": TOPOLOGY,
             "acme.yaml": _acme(self),
-            "globex.yaml": _accepts("globex", 'into: "in/{key}"' if self.globex_accepts else None),
-            "initech.yaml": _accepts("initech", "deletes: keep" if self.initech_accepts else None),
+            "globex.yaml": _accepts(self, "globex", self.globex_accepts, ', into: "in/{key}"'),
+            "initech.yaml": _accepts(self, "initech", self.initech_accepts),
         }
 
     @property
@@ -86,12 +87,12 @@ def _acme(rules: Rules) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _accepts(party: str, how: str | None) -> str:
-    if how is None:
+def _accepts(rules: Rules, party: str, accepts: bool, how: str = "") -> str:
+    if not accepts:
         return f"party: {party}\n"
-    return (
-        f'party: {party}\naccepts:\n  - {{from: [acme], bucket: orders, keys: ["a/**"], {how}}}\n'
-    )
+    how += ", consume: true" if rules.consume else ""
+    rule = f'{{from: [acme], bucket: orders, keys: ["a/**"]{how}}}'
+    return f"party: {party}\naccepts:\n  - {rule}\n"
 
 
 @dataclass(eq=False)
@@ -118,8 +119,10 @@ class Kept:
 @dataclass
 class Reference:
     """`versions` in the order of their commits; `owed` are the promised copies by version;
-    `copies` is what lies in globex's store, by key of the bucket. `starts` is when each rule of
-    acme's first came into force, `reached` the number down to which convergence has come."""
+    `copies` is what lies in globex's store, by key of the bucket. `consumed` and `moved` are a
+    party's marks: up to which number of a key, and what it moved to which name. `starts` is when
+    each rule of acme's first came into force, `reached` the number down to which convergence has
+    come."""
 
     rules: Rules = field(default_factory=Rules)
     versions: list[Kept] = field(default_factory=list)
@@ -127,6 +130,8 @@ class Reference:
     superseded: list[Kept] = field(default_factory=list)
     copies: dict[str, Kept] = field(default_factory=dict)
     ever_copied: list[Kept] = field(default_factory=list)
+    consumed: dict[tuple[str, str], int] = field(default_factory=dict)
+    moved: dict[tuple[str, str], Kept] = field(default_factory=dict)
     now: int = 0
     starts: dict[tuple[object, ...], int] = field(default_factory=dict)
     edited: int = 0
@@ -181,6 +186,26 @@ class Reference:
             self.owed = [v for v in self.owed if v is not version]
             self._fall_back(version.key)
 
+    def may_consume(self, party: str, key: str) -> bool:
+        accepts = {"globex": self.rules.globex_accepts, "initech": self.rules.initech_accepts}
+        received = self.sees(party, key)
+        if received is None or self.may_write(party, key):
+            return False
+        return received.key != key or (self.rules.consume and accepts.get(party, False))
+
+    def consume(self, party: str, key: str, moved_to: str = "") -> None:
+        """What the party has under that name leaves its view, or has another name there."""
+        version = self.sees(party, key)
+        assert version is not None
+        self.moved = {
+            place: v for place, v in self.moved.items() if place[0] != party or v is not version
+        }
+        self.consumed[party, version.key] = max(
+            version.number, self.consumed.get((party, version.key), 0)
+        )
+        if moved_to:
+            self.moved[party, moved_to] = version
+
     def deliver_all(self) -> None:
         """Healthy couriers: oldest first, each asked again, never an older over a newer."""
         for version in sorted(self.owed, key=lambda v: v.number):
@@ -212,7 +237,7 @@ class Reference:
         copy = version.held.get("globex") == "copy"
         if version in self.owed and not copy:
             self.owed.remove(version)
-        elif copy and not self._made(version):
+        elif copy and not self._made(version) and not self._consumed("globex", version):
             if self.newest("globex", version.key) is not version:
                 self.superseded.append(version)
             elif not self._ahead(version):
@@ -254,8 +279,13 @@ class Reference:
     def _fall_back(self, key: str) -> None:
         """What was superseded before it was sent is owed again once it is current again."""
         head = self.newest("globex", key)
-        if head in self.superseded and not self._made(head) and not self._ahead(head):
+        if head not in self.superseded or self._consumed("globex", head):
+            return
+        if not self._made(head) and not self._ahead(head):
             self._promise(head)
+
+    def _consumed(self, party: str, version: Kept) -> bool:
+        return version.number <= self.consumed.get((party, version.key), 0)
 
     # --- what parties see ----------------------------------------------------------------------
 
@@ -265,10 +295,24 @@ class Reference:
 
     def sees(self, party: str, key: str) -> Kept | None:
         """What a GET gives."""
+        version = self.named(party, key)
+        return version if version and self._offer(party, version) else None
+
+    def named(self, party: str, key: str) -> Kept | None:
+        """The version that is granted under the name, else the one that was moved to it."""
         version = self.newest(party, key)
-        if version is None or version.marker or not self._offer(party, version):
-            return None
-        return version
+        if version and not version.marker and not self._consumed(party, version):
+            return version
+        moved = self.moved.get((party, key))
+        return moved if moved and party in moved.held else None
+
+    def granted(self, party: str, key: str) -> bool:
+        """Whether the name is taken by a version that is granted under it."""
+        version = self.newest(party, key)
+        return bool(version and not version.marker and not self._consumed(party, version))
+
+    def names(self) -> list[str]:
+        return sorted({v.key for v in self.versions} | {name for _, name in self.moved})
 
     def versions_listing(self, party: str) -> list[tuple[str, str]]:
         """Of what a party holds, all that policy gives it; a marker as what it hid."""
@@ -280,8 +324,8 @@ class Reference:
         newest_first = sorted(shown, key=lambda v: (v.key, -v.number))
         return [(v.key, v.id) for v in newest_first]
 
-    def listing(self, party: str) -> Iterator[Kept]:
-        for key in sorted({v.key for v in self.versions}):
+    def listing(self, party: str) -> Iterator[tuple[str, Kept]]:
+        for key in self.names():
             version = self.sees(party, key)
             if version:
-                yield version
+                yield key, version

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.errors import Denied, NoSuchBucket, StoreUnavailable
+from gateway.errors import Conflict, Denied, NoSuchBucket, NoSuchKey, StoreUnavailable
 from tests.model.mutants import MUTANTS
 from tests.model.reference import PARTIES, WRITERS, Kept, Reference, Rules
 from tests.model.world import BITE, HOUR, World
@@ -109,6 +109,31 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.count_step("done")
         self.model.retag(version, dict(tags))
 
+    @rule(
+        party=st.sampled_from(["globex", "initech", "acme"]),
+        key=st.sampled_from(["a/1", "a/2", "z/1", "c/1"]),
+        moved_to=st.sampled_from(["", "", "z/1", "a/2"]),
+    )
+    def consume(self, party: str, key: str, moved_to: str) -> None:
+        """By a delete, or a rename; of what was moved before too."""
+        if key == moved_to:
+            return
+        if not self.model.may_consume(party, key):
+            self.count_step("refused")
+            with pytest.raises((Denied, NoSuchKey)):
+                self.world.consume(party, key, moved_to)
+        elif moved_to and self.model.granted(party, moved_to):
+            self.count_step("refused")
+            with pytest.raises(Conflict):
+                self.world.consume(party, key, moved_to)
+        else:
+            self.count_step("done")
+            if moved_to:
+                self.world.consume(party, key, moved_to)
+            else:
+                self.world.delete(party, key)
+            self.model.consume(party, key, moved_to)
+
     # --- what operators, clocks and machines do ------------------------------------------------
 
     @rule(switches=st.sets(st.sampled_from(SWITCHES), min_size=1, max_size=3))
@@ -185,7 +210,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     @invariant()
     def every_party_lists_what_the_model_lists(self) -> None:
         for party in PARTIES:
-            expected = [(v.key, v.id) for v in self.model.listing(party)]
+            expected = [(key, v.id) for key, v in self.model.listing(party)]
             assert self.world.list(party) == expected, party
             assert self.world.all_versions(party) == self.model.versions_listing(party), party
 
@@ -196,7 +221,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     @invariant()
     def every_party_reads_what_the_model_reads(self) -> None:
         for party in PARTIES:
-            for key in sorted({v.key for v in self.model.versions}):
+            for key in self.model.names():
                 version = self.model.sees(party, key)
                 assert self.world.read(party, key) == (version.content if version else None)
 

@@ -181,6 +181,9 @@ class World:
         verb = self.exchange.removals.delete(caller(party), where, version=version)
         return self.run(verb).label
 
+    def consume(self, party: str, key: str, moved_to: str = "") -> None:
+        self.run(self.exchange.consuming.consume(caller(party), ref(key), moved_to=moved_to))
+
     def tag(self, party: str, key: str, version: str, tags: dict[str, str]) -> None:
         draft = Draft(tags=tags)
         self.run(self.exchange.tagging.set_tags(caller(party), ref(key), draft, version=version))

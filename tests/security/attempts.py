@@ -90,6 +90,7 @@ EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "read":         _row(NO_BUCKET, NO_KEY,     NO_KEY,     SERVED,  DENIED,   NO_KEY),
     "read-version": _row(NO_BUCKET, NO_VERSION, NO_VERSION, SERVED,  DENIED,   NO_KEY),
     "write":        _row(NO_BUCKET, DENIED,     DENIED,     DENIED,  SKIPPED,  DENIED),
+    "consume":      _row(NO_BUCKET, NO_KEY,     NO_KEY,     DENIED,  DENIED,   NO_KEY),
     "coauthor":     _row(NO_BUCKET, DENIED,     NO_UPLOAD,  DENIED,  SKIPPED,  DENIED),
     "take":         _row(NO_BUCKET, NO_KEY,     NO_KEY,     DENIED,  DENIED,   NO_KEY),
     "take-version": _row(NO_BUCKET, NO_VERSION, NO_VERSION, DENIED,  DENIED,   NO_KEY),

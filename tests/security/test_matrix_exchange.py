@@ -30,12 +30,18 @@ from tests.security.attempts import (
 from tests.security.world import BUCKET_OF, LOUNGE, SECRET_KEY, VAULT, Prey, Watched
 
 GATEWAY = Path(__file__).resolve().parents[2] / "gateway"
-INNER = frozenset({"objects.publish", "objects.visible", "objects.found", "objects.new_version"})
+INNER = frozenset(
+    {
+        *("objects.publish", "objects.visible", "objects.found", "objects.new_version"),
+        *("consuming.deleted", "consuming.unnamed"),
+    }
+)
 """What the parts give to each other once the asking is done; no door may call these."""
 
 PARTS = frozenset(
     [
         "objects",
+        "consuming",
         "removals",
         "tagging",
         "locking",
@@ -91,6 +97,9 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("objects.read", "read-version", lambda e, c, p: e.objects.read(c, SECRET, version=p.version)),
     ("removals.delete", "write", lambda e, c, p: e.removals.delete(c, SECRET)),
     ("removals.delete", "write", lambda e, c, p: e.removals.delete(c, SECRET, version=p.version)),
+    ("consuming.consume", "consume", lambda e, c, p: e.consuming.consume(c, SECRET)),
+    ("consuming.consume", "consume",
+     lambda e, c, p: e.consuming.consume(c, SECRET, moved_to="other/mine")),
     ("tagging.set_tags", "write", lambda e, c, p: e.tagging.set_tags(c, SECRET, Draft())),
     ("locking.authored", "write", lambda e, c, p: e.locking.authored(c, SECRET)),
     ("locking.set_retention", "write",

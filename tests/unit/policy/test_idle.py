@@ -26,7 +26,6 @@ ACCEPTS = 'party: globex\naccepts:\n  - {from: [acme], bucket: orders, into: "in
         ("acme.yaml", SENDS + ", deletes: follow}", "copies stay"),
         ("globex.yaml", ACCEPTS + ", deletes: follow}", "copies stay"),
         ("globex.yaml", ACCEPTS + ", recall: yes}", "can't be recalled"),
-        ("globex.yaml", ACCEPTS + ", consume: true}", "can't be consumed"),
     ],
 )
 def test_what_is_not_acted_upon_yet_is_said(file: str, text: str, warning: str) -> None:
