@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gateway.cli import applying, show
+from gateway.cli.cases import cases_command
 from gateway.cli.explain import explain
 from gateway.cli.plan import plan_command
 from gateway.cli.pushing import pull, push
@@ -21,7 +22,16 @@ def policy() -> None:
     """What the policies folder means, and what of it is in force."""
 
 
-for each in (explain, plan_command, applying.apply, applying.history, applying.diff, push, pull):
+for each in (
+    explain,
+    cases_command,
+    plan_command,
+    applying.apply,
+    applying.history,
+    applying.diff,
+    push,
+    pull,
+):
     policy.add_command(each)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from gateway.model import UNTYPED
 from gateway.policy.clauses import NOW
 from gateway.policy.values import (
     AccessKeyId,
@@ -38,6 +39,7 @@ MEMBERS_MAX = 100
 RULES_MAX = 10_000  # in one file, of each kind
 LIST_MAX = 1_000  # entries of any other list
 WEBHOOKS_MAX = 100  # of one party
+CASES_MAX = 10_000  # in one file
 
 
 class Entry(BaseModel):
@@ -237,3 +239,33 @@ class PartyFile(Entry):
     sends: list[SendEntry] = Field(default=[], max_length=RULES_MAX)
     forbids: list[ForbidEntry] = Field(default=[], max_length=RULES_MAX)
     accepts: list[AcceptEntry] = Field(default=[], max_length=RULES_MAX)
+
+
+# --- policies/tests/*.yaml ---------------------------------------------------------------------
+
+
+class CaseEntry(Entry):
+    name: str = Field("", description="What it shows; printed when it fails.")
+    party: PartyName = Field(description="Who asks.")
+    verb: Literal["read", "write"] = "read"
+    bucket: BucketName
+    key: Text
+    author: PartyName = Field(
+        "", description="Who wrote the file; unless said, the only party that may write the key."
+    )
+    metadata: dict[MetadataName, str] = {}
+    tags: dict[str, str] = {}
+    size: Size = 0
+    type: str = UNTYPED
+    allow: YesNo = Field(description="Is the answer to be yes?")
+    mode: Literal["share", "copy", "copy-on-read", "own"] | None = Field(
+        None, description="How the party is to get it; `own` for what it wrote or may write too."
+    )
+    into: Text = Field("", description="The key of the copy in the party's own store.")
+    rule: Name = Field("", description="The id of a rule that is to decide: of either side.")
+
+
+class CasesFile(Entry):
+    """Cases for `crossdock policy test`: questions with the answers that they are to get."""
+
+    cases: Annotated[list[CaseEntry], Field(min_length=1, max_length=CASES_MAX)]

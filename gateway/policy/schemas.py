@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from gateway.policy.schema import PartyFile, TopologyFile
+from gateway.policy.schema import CasesFile, PartyFile, TopologyFile
 
 
 def schemas() -> Mapping[str, str]:
@@ -15,6 +15,7 @@ def schemas() -> Mapping[str, str]:
     models: dict[str, type[BaseModel]] = {
         "topology.schema.json": TopologyFile,
         "party.schema.json": PartyFile,
+        "cases.schema.json": CasesFile,
     }
     return {
         name: json.dumps(

@@ -15,6 +15,7 @@ from gateway.errors import Problem
 from gateway.exchange.floor import READERS
 from gateway.model import Bucket, Facts, Mode, ObjectRef, Share
 from gateway.policy import rules
+from gateway.policy.cases import cases, judged
 from gateway.policy.document import load
 from gateway.policy.mesh import Mesh
 from gateway.policy.schema import PartyFile, TopologyFile
@@ -24,6 +25,7 @@ from tests.docs.pages import Block, Table, page, parts, tables, ticked
 PAGE = page("policies.md")
 TEXT = PAGE.read_text("utf-8")
 FOLDER = "policies/"
+CASES = "policies/tests/"
 EXAMPLE = "The example"
 WRITES = re.compile(r"(\S+) writes in (\S+)")
 WHEN = ("sends.when", "forbids.when")
@@ -42,7 +44,8 @@ def stages() -> Iterator[tuple[Files, Block | Table]]:
     for part in parts(PAGE):
         if part.section != here:
             here, section = part.section, dict(example)
-        if isinstance(part, Block) and part.file and not part.wrong:
+        cases = isinstance(part, Block) and part.file.startswith(CASES)
+        if isinstance(part, Block) and part.file and not part.wrong and not cases:
             section[part.file.removeprefix(FOLDER)] = part.text
             if here == EXAMPLE:
                 example = dict(section)
@@ -148,6 +151,19 @@ def test_each_principal_may_what_the_table_says(files: Files, table: Table) -> N
             writes = mesh.policy.may_write(principal, ref, bucket).allowed
             reads = principal.may in READERS and principal.covers(ref.key)
             assert told == ("yes" if {"writes": writes, "reads": reads}[verb] else "no"), column
+
+
+@pytest.mark.parametrize(
+    ("files", "block"),
+    [(f, b) for f, b in stages() if isinstance(b, Block) and b.file.startswith(CASES)],
+    ids=lambda each: str(each) if isinstance(each, Block) else "",
+)
+def test_the_cases_shown_hold(files: Files, block: Block) -> None:
+    mesh = whole(files)
+    asked, problems = cases(block.file, block.text, mesh)
+    assert not problems
+    assert asked
+    assert not [verdict.wrong for verdict in judged(mesh, asked) if verdict.wrong]
 
 
 # --- what is wrong -----------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """S3's XML answers, from the values in `gateway.s3.documents`.
 
 Joined from strings: a listing of 1,000 keys is the gateway's hottest document. Each value passes
-`_text` (or `_name`), so nothing stored can break out of its element.
+`escaped` (or `_name`), so nothing stored can break out of its element.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ESCAPES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def _text(value: str) -> str:
+def escaped(value: str) -> str:
     if _UNSAFE.search(value) is None:
         return value
     return _UNSAFE.sub(lambda found: _ESCAPES.get(found[0], "\ufffd"), value)
@@ -48,11 +48,11 @@ def _name(value: str, url: bool) -> str:
     """A key or a part of one. A blank becomes `%20`, which every decoder takes."""
     if _PLAIN.fullmatch(value):
         return value
-    return quote(value, safe="/") if url else _text(value)
+    return quote(value, safe="/") if url else escaped(value)
 
 
 def element(name: str, value: str | int) -> str:
-    return f"<{name}>{_text(str(value))}</{name}>"
+    return f"<{name}>{escaped(str(value))}</{name}>"
 
 
 def _optional(name: str, value: str | None) -> str:
@@ -329,7 +329,7 @@ def delete_result(result: docs.DeleteResult) -> bytes:
 
 def location(region: str) -> bytes:
     """us-east-1 is spelled as an empty element, as S3 does."""
-    return document("LocationConstraint", "" if region == "us-east-1" else _text(region))
+    return document("LocationConstraint", "" if region == "us-east-1" else escaped(region))
 
 
 def versioning(status: str) -> bytes:
