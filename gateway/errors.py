@@ -200,6 +200,11 @@ class Damaged(CrossdockError):
     """Bytes at rest are not what the catalog says they are; they are not served."""
 
 
+class ChangedAtPlace(CrossdockError):
+    """This object was adopted where it lies in its owner's store, and has been changed or taken
+    away there since: the version that was adopted can't be read any more."""
+
+
 class StoreFault(CrossdockError):
     """A store answered in a way that trying again as things are won't change."""
 

@@ -94,6 +94,9 @@ class Extent:
     `digest` is the XXH3-128 (hex) of exactly these bytes, or empty where the extent is a slice of
     another one. The store object begins with a block that names the version (see extents.py), so
     the first offset is not 0.
+
+    With an `etag` it is no extent of ours but a place: an adopted object of the party's own, whole,
+    under its natural key, as it was when the store called it that.
     """
 
     party: str
@@ -102,6 +105,12 @@ class Extent:
     offset: int
     length: int
     digest: str = ""
+    etag: str = ""
+
+    @property
+    def owned(self) -> bool:
+        """Whether these bytes are Crossdock's to keep, to share between versions, to collect."""
+        return not self.etag
 
 
 @dataclass(frozen=True, slots=True)

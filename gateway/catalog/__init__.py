@@ -24,6 +24,9 @@ from gateway.catalog.noticing import NoticeClaim as NoticeClaim
 from gateway.catalog.noticing import NoticeLane as NoticeLane
 from gateway.catalog.noticing import NoticeOutcome as NoticeOutcome
 from gateway.catalog.noticing import Notices as Notices
+from gateway.catalog.places import Adopt as Adopt
+from gateway.catalog.places import Places as Places
+from gateway.catalog.places import Shelf as Shelf
 from gateway.catalog.values import Applied as Applied
 from gateway.catalog.values import Backlog as Backlog
 from gateway.catalog.values import Change as Change
@@ -214,7 +217,7 @@ class Extents(Protocol):
 
     async def knows(self, party: str, store: str, key: str) -> bool: ...
     async def holds(self, party: str, store: str) -> bool:
-        """Whether the store has any extent that something refers to."""
+        """Whether the store has any extent, or adopted object, that something refers to."""
         ...
 
     async def expire(self, bucket: str, before: int, limit: int) -> int:
@@ -360,6 +363,7 @@ class Catalog(
     Convergence,
     Outbox,
     Checks,
+    Places,
     Notices,
     AuditLog,
     Policies,

@@ -16,7 +16,12 @@ SELECT party, store, key, 0, length FROM extents
 WHERE refs = 0 AND idle < ? ORDER BY idle LIMIT ?"""
 FORGET = "DELETE FROM extents WHERE party = ? AND store = ? AND key = ? AND refs = 0"
 KNOWN = "SELECT 1 FROM extents WHERE party = ? AND store = ? AND key = ?"
-HOLDS = "SELECT 1 FROM extents WHERE party = ? AND store = ? AND refs > 0 LIMIT 1"
+HOLDS = """
+SELECT 1 FROM extents WHERE party = ?1 AND store = ?2 AND refs > 0
+UNION ALL SELECT 1 FROM adopted WHERE party = ?1 AND store = ?2 LIMIT 1"""
+DISOWN = (
+    "DELETE FROM adopted WHERE party = ? AND store = ? AND bucket = ? AND key = ? AND number = ?"
+)
 DONE = "SELECT 1 FROM uploads WHERE done > 0 AND done < ? LIMIT 1"
 FORGET_UPLOADS = """
 DELETE FROM uploads WHERE id IN (
@@ -64,6 +69,10 @@ def _expire(tx: Transaction, bucket: str, before: int, limit: int) -> int:
         held = views.holders(tx, version.number)
         views.close(tx, version, [holder.party for holder in held], moves)
         references.drop(tx, version.extents)
+        for extent in version.extents:
+            if not extent.owned:
+                place = (extent.party, extent.store, version.ref.bucket, extent.key)
+                tx.run(DISOWN, (*place, version.number))
         tx.run("UPDATE versions SET purged = 1 WHERE number = ?", (version.number,))
     moves.settle(tx)
     return len(expired)

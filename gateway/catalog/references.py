@@ -46,6 +46,8 @@ def release_upload(tx: Transaction, upload: str, version: str) -> None:
 def _objects(extents: Iterable[Extent]) -> dict[tuple[str, str, str], int]:
     objects: dict[tuple[str, str, str], int] = {}
     for extent in extents:
+        if not extent.owned:
+            continue
         place = (extent.party, extent.store, extent.key)
         objects[place] = max(objects.get(place, 0), extent.offset + extent.length)
     return objects

@@ -123,7 +123,11 @@ def algorithm_of(version: Version) -> str:
 
 
 def extent_rows(extents: Sequence[Extent]) -> list[Row]:
-    return [(e.party, e.store, e.key, e.offset, e.length, e.digest) for e in extents]
+    return [(*_six(e), e.etag) if e.etag else _six(e) for e in extents]
+
+
+def _six(e: Extent) -> Row:
+    return (e.party, e.store, e.key, e.offset, e.length, e.digest)
 
 
 def extents_of(rows: Sequence[Row]) -> tuple[Extent, ...]:

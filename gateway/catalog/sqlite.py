@@ -10,6 +10,7 @@ import apsw
 
 from gateway.audit.records import Salts, seal
 from gateway.catalog import opening
+from gateway.catalog.adopting import SqlitePlaces
 from gateway.catalog.audit_log import SqliteAuditLog
 from gateway.catalog.checking import SqliteChecks
 from gateway.catalog.collecting import SqliteExtents
@@ -51,6 +52,7 @@ class SqliteCatalog(
     SqliteConvergence,
     SqliteOutbox,
     SqliteChecks,
+    SqlitePlaces,
     SqliteNotices,
     SqliteAuditLog,
     SqlitePolicies,

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "history": "gateway.cli.story:history",
         "deliveries": "gateway.cli.deliveries:deliveries",
         "notices": "gateway.cli.notices:notices",
+        "adopt": "gateway.cli.adopt:adopt",
         "repair": "gateway.cli.repair:repair",
         "key": "gateway.cli.key:key",
         "audit": "gateway.cli.audit:audit",

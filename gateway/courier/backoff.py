@@ -10,6 +10,7 @@ from types import MappingProxyType
 from gateway.errors import (
     BadInput,
     BrokenSource,
+    ChangedAtPlace,
     ChangedInStore,
     CrossdockError,
     Damaged,
@@ -92,6 +93,7 @@ _VERDICTS: Mapping[tuple[Side, type[CrossdockError]], Verdict] = MappingProxyTyp
         (Side.SOURCE, Unavailable): Verdict("SrcUnreachable", curable=True),
         (Side.SOURCE, StoreRefused): Verdict("SrcGetObjectNotPermitted", park=True, curable=True),
         (Side.SOURCE, MissingFromStore): Verdict("SrcVersionNotFound", park=True),
+        (Side.SOURCE, ChangedAtPlace): Verdict("SrcVersionNotFound", park=True),
         (Side.SOURCE, Damaged): Verdict("SrcChecksumMismatch", park=True),
         (Side.SOURCE, BrokenSource): Verdict("SrcObjectIncomplete"),
         (Side.SOURCE, CrossdockError): BROKEN,

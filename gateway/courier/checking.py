@@ -85,6 +85,8 @@ async def _digest(chunks: Chunks, most: int) -> tuple[int, str]:
 async def look_at_extent(extent: Extent, store: Store, *, whole: bool) -> Look:
     """`whole` as for a copy, where the extent has a digest; else its store object must be there,
     and long enough. Raises StoreUnavailable and StoreRefused where the store can't tell now."""
+    if not extent.owned:
+        return await _look_at_place(extent, store)
     try:
         if not whole or not extent.digest:
             stat = await store.stat(extent.key)
@@ -100,6 +102,14 @@ async def look_at_extent(extent: Extent, store: Store, *, whole: bool) -> Look:
         return Look(Finding.MISSING)
     well = size == extent.length and digest.hexdigest() == extent.digest
     return Look(Finding.WELL if well else Finding.DAMAGED, read=size)
+
+
+async def _look_at_place(extent: Extent, store: Store) -> Look:
+    """Its owner's: what was adopted is there, or something else is, or nothing."""
+    there = await store.examine(extent.key) if isinstance(store, Inbox) else None
+    if there is None:
+        return Look(Finding.MISSING)
+    return Look(Finding.WELL if there.etag == extent.etag else Finding.ALTERED)
 
 
 async def _feed(update: Callable[[bytes], object], chunk: bytes) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from gateway.catalog import Entry, Expect, Page
+from gateway.exchange.adopting import Adopting, Adoption
 from gateway.exchange.buckets import Buckets
 from gateway.exchange.consuming import Consuming
 from gateway.exchange.convergence import Convergence, Headway
@@ -68,6 +69,10 @@ class Exchange:
         """For the worker alone, one for each exchange."""
         return Convergence(self._floor, self.pace(ticks, sleep, versions), ticks)
 
+    def adopting(self) -> Adopting:
+        """For the operator alone."""
+        return Adopting(self._floor, self.objects)
+
     def pace(
         self,
         ticks: Callable[[], float],
@@ -83,6 +88,8 @@ class Exchange:
 
 
 __all__ = [
+    "Adopting",
+    "Adoption",
     "Completion",
     "Convergence",
     "CopySource",

@@ -8,7 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from gateway.catalog import Checks, Configurations, Convergence, Expect, Ledger, Surveys, Uploads
+from gateway.catalog import (
+    Checks,
+    Configurations,
+    Convergence,
+    Expect,
+    Ledger,
+    Places,
+    Surveys,
+    Uploads,
+)
 from gateway.errors import (
     CatalogUnavailable,
     CrossdockError,
@@ -51,7 +60,7 @@ READERS = frozenset({May.READ, May.BOTH})
 WRITERS = frozenset({May.WRITE, May.BOTH})
 
 
-class Rows(Ledger, Configurations, Uploads, Surveys, Convergence, Checks, Protocol):
+class Rows(Ledger, Configurations, Uploads, Surveys, Convergence, Checks, Places, Protocol):
     """What the verbs need of the catalog."""
 
 

@@ -132,7 +132,7 @@ class Objects:
         kept = replace(kept, tags=old.tags if tags is None else tags.tags, lock=lock)
         version = self.new_version(caller, ref, bucket, kept)
         version = replace(version, sources=(*version.sources, Source("copy", old.ref, old.id)))
-        if all(e.party == caller.party for e in old.extents):
+        if all(e.party == caller.party and e.owned for e in old.extents):
             whole = _same_bytes(version, old)
         else:
             whole = await self._moved(caller, version, reading)

@@ -8,9 +8,11 @@ from contextlib import aclosing
 import xxhash
 
 from gateway.errors import (
+    ChangedAtPlace,
     ChangedInStore,
     CrossdockError,
     Damaged,
+    MissingFromStore,
     StoreFault,
     StoreUnavailable,
 )
@@ -28,17 +30,34 @@ Distrust = Callable[[Delivery], Awaitable[None]]
 
 def from_extents(version: Version, store_for: StoreFor) -> Way:
     """The author's store. Every whole extent is checked against its digest before its last piece
-    is passed on, so that a damaged small object never reaches a client."""
+    is passed on, so that a damaged small object never reaches a client. Of an adopted object only
+    what was adopted is read: ChangedAtPlace where something else lies there, or nothing."""
 
     async def read(start: int, length: int) -> Chunks:
         for extent in slices(version.extents, start, length):
             store = store_for(extent.party, extent.store)
-            chunks = store.read(extent.key, extent.offset, extent.length)
+            if extent.owned:
+                chunks = store.read(extent.key, extent.offset, extent.length)
+            else:
+                chunks = _from_place(extent, store)
             async with aclosing(chunks):  # type: ignore[type-var]
                 async for chunk in _whole(chunks, extent.length, extent.digest):
                     yield chunk
 
     return read
+
+
+async def _from_place(extent: Extent, store: Store) -> Chunks:
+    if not isinstance(store, Inbox):
+        raise StoreUnavailable("this store has no objects of its owner's")
+    where, length, etag = extent.offset, extent.length, extent.etag
+    chunks = store.read_copy(extent.key, where, length, if_match=etag)
+    try:
+        async with aclosing(chunks):  # type: ignore[type-var]
+            async for chunk in chunks:
+                yield chunk
+    except (ChangedInStore, MissingFromStore) as error:
+        raise ChangedAtPlace from error
 
 
 def from_copy(version: Version, copy: Delivery, inbox: Inbox, distrust: Distrust) -> Way:

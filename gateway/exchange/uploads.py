@@ -110,7 +110,7 @@ class Uploads:
         start, length = _within(span, old.size)
         now = self._floor.means.clock()
         lineage = (Source("part-copy", old.ref, old.id),)
-        own = all(e.party == caller.party for e in old.extents)
+        own = all(e.party == caller.party and e.owned for e in old.extents)
         if own and length == old.size and "-" not in old.etag:
             extents = tuple(slices(old.extents, start, length)) or old.extents
             part = Part(number, length, old.etag, now, extents, old.checksums, lineage)

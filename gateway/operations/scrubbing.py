@@ -8,21 +8,18 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.catalog import Catalog, Claim, Finding, Spot
-from gateway.config import Config, ScrubEntry
+from gateway.config import ScrubEntry
 from gateway.courier.budget import Budget
 from gateway.courier.losses import NEWEST, Losses
 from gateway.courier.scrub import Again, Round, Scrub, Tally
 from gateway.errors import BadInput, CrossdockError
-from gateway.exchange import Exchange
-from gateway.model import Event, Share
+from gateway.model import Event
+from gateway.operations.adopting import AdoptCommand
 from gateway.operations.control import Action, Progress
-from gateway.operations.health import Vitals
-from gateway.operations.outside import Outside
-from gateway.operations.storerooms import Storerooms
-from gateway.policy.mesh import Mesh
+from gateway.operations.site import Running, Site
 from gateway.telemetry import Telemetry
 
 S_NS = 10**9
@@ -206,34 +203,10 @@ def _found(claim: Claim, finding: Finding, again: bool) -> Mapping[str, Any]:
 # --- wiring ------------------------------------------------------------------------------------
 
 
-class Site(Protocol):
-    """What of a gateway (or of a command without one) is needed here."""
-
-    @property
-    def catalog(self) -> Catalog: ...
-    @property
-    def outside(self) -> Outside: ...
-    @property
-    def rooms(self) -> Storerooms: ...
-    @property
-    def mesh(self) -> Mesh: ...
-    def decide(self, claim: Claim) -> Share | None: ...
-    def nudge(self) -> None: ...
-
-
-class Running(Site, Protocol):
-    @property
-    def config(self) -> Config: ...
-    @property
-    def exchange(self) -> Exchange: ...
-    @property
-    def vitals(self) -> Vitals: ...
-
-
 def at_rest(site: Site) -> Mapping[str, Action]:
     """The commands that look into stores."""
     repair = Repair(site.catalog, _scrub_of(site), _kinds(site), site.outside.ticks)
-    return MappingProxyType({"repair": repair.run})
+    return MappingProxyType({"repair": repair.run, "adopt": AdoptCommand(site).run})
 
 
 def scrubbing_of(site: Running) -> Scrubbing:

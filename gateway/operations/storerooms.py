@@ -10,12 +10,12 @@ from typing import Protocol
 from gateway.errors import ConfigError
 from gateway.identity import Secret
 from gateway.policy.mesh import Mesh, StoreSpec
-from gateway.stores import CanClose, Inbox, Store
+from gateway.stores import CanClose, CanInspect, Inbox, Store
 
 REFERENCES = ("env:", "file:")
 
 
-class Room(Store, Inbox, Protocol):
+class Room(Store, Inbox, CanInspect, Protocol):
     """A store that also takes deliveries: what every kind of store is."""
 
 

@@ -213,6 +213,7 @@ DOMAIN: Mapping[type[errors.CrossdockError], str] = MappingProxyType(
         errors.CatalogUnavailable: "ServiceUnavailable",
         errors.TooBusy: "SlowDown",
         errors.Damaged: "InternalError",
+        errors.ChangedAtPlace: "InvalidObjectState",
         errors.StoreFault: "InternalError",
         errors.MissingFromStore: "InternalError",
         errors.StoreRefused: "InternalError",

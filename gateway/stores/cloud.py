@@ -22,7 +22,7 @@ from gateway.errors import (
     StoreUnavailable,
 )
 from gateway.model import Chunks
-from gateway.stores import Inbox, Parcel, Stat, Written, bodies, naming
+from gateway.stores import CanInspect, Inbox, Parcel, Stat, Written, bodies, naming
 from gateway.stores.profiles import Profile
 
 SMALL_BYTES_MAX = 4 * 1024 * 1024  # up to this a body is collected, and created on a condition
@@ -39,7 +39,7 @@ INSUFFICIENT_STORAGE = 507
 _RETRIED_STATUSES = frozenset((408, 409, 425, 429))
 
 
-class CloudInbox(Inbox, Protocol):
+class CloudInbox(Inbox, CanInspect, Protocol):
     """What knows how the cloud's natural keys are named; it lists them, too."""
 
     def names(self, prefix: str) -> AsyncIterator[str]: ...
@@ -59,6 +59,7 @@ class CloudStore:
         self._inbox = inbox
         self.deliver = inbox.deliver
         self.examine = inbox.examine
+        self.inspect = inbox.inspect
         self.read_copy = inbox.read_copy
         self.retag = inbox.retag
         self.remove_copy = inbox.remove_copy

@@ -18,7 +18,7 @@ import obstore
 
 from gateway.errors import ChangedInStore, MissingFromStore, Occupied
 from gateway.model import RESERVED_PREFIX, Chunks
-from gateway.stores import Parcel, Placed, Written, bodies, copies, marks, naming
+from gateway.stores import Natural, Parcel, Placed, Written, bodies, copies, marks, naming
 from gateway.stores.cloud import create, delete, domain_errors, read, upload
 from gateway.stores.profiles import Profile
 
@@ -61,6 +61,25 @@ class BlobInbox:
 
     async def examine(self, key: str) -> Placed | None:
         return (await self._find(key))[0]
+
+    async def inspect(self, key: str) -> Natural | None:
+        try:
+            with domain_errors():
+                result = await obstore.get_async(self._place, self._name(key))
+        except MissingFromStore:
+            return None
+        meta = result.meta
+        headers, metadata = self._told(result.attributes)
+        return copies.inspected(
+            Natural(
+                meta["size"],
+                meta["e_tag"] or "",
+                int(meta["last_modified"].timestamp() * 1e9),
+                meta["version"] or "",
+                headers=headers,
+            ),
+            metadata,
+        )
 
     def read_copy(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None
@@ -150,16 +169,21 @@ class BlobInbox:
         return there, parcel
 
     async def _parcel(self, key: str, attributes: Mapping[Any, str]) -> Parcel | None:
-        headers = {_NATIVE[name]: v for name, v in attributes.items() if name in _NATIVE}
-        metadata = {name: v for name, v in attributes.items() if name not in _NATIVE}
-        if self._profile.identifiers:
-            metadata = {marks.name_of(name): value for name, value in metadata.items()}
+        headers, metadata = self._told(attributes)
         parcel = marks.from_metadata(metadata, headers)
         if parcel is None or marks.MORE not in metadata:
             return parcel
         name = copies.sidecar(self._prefix, key, parcel.version)
         sidecar = read(self._place, name, 0, None, None)
         return marks.from_document(json.loads(b"".join([chunk async for chunk in sidecar])))
+
+    def _told(self, attributes: Mapping[Any, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Content headers, and metadata under the names that it was given."""
+        headers = {_NATIVE[name]: v for name, v in attributes.items() if name in _NATIVE}
+        metadata = {name: v for name, v in attributes.items() if name not in _NATIVE}
+        if self._profile.identifiers:
+            metadata = {marks.name_of(name): value for name, value in metadata.items()}
+        return headers, metadata
 
     async def _put(
         self, name: str, data: bytes, attributes: dict[str, str], there: Placed | None

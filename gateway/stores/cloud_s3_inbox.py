@@ -29,7 +29,7 @@ from gateway.errors import (
     StoreUnavailable,
 )
 from gateway.model import RESERVED_PREFIX, Chunks
-from gateway.stores import Parcel, Placed, Written, bodies, copies, marks, naming
+from gateway.stores import Natural, Parcel, Placed, Written, bodies, copies, marks, naming
 from gateway.stores.profiles import Profile
 
 PARTS_MAX = 10_000
@@ -115,6 +115,27 @@ class S3Inbox:
             return None
         parcel = await self._parcel(key, head)
         return copies.placed(head["ContentLength"], head["ETag"], head.get("VersionId", ""), parcel)
+
+    async def inspect(self, key: str) -> Natural | None:
+        """Two calls: a rule may forbid what its tags say."""
+        try:
+            head = await self._head(key)
+            tagging = await self._call("get_object_tagging", Key=self._name(key))
+        except MissingFromStore:
+            return None
+        metadata = {name.lower(): value for name, value in head.get("Metadata", {}).items()}
+        return copies.inspected(
+            Natural(
+                head["ContentLength"],
+                head["ETag"],
+                int(head["LastModified"].timestamp()) * 10**9,
+                head.get("VersionId", ""),
+                shown_etag=head["ETag"].strip('"'),
+                headers={name: head[field] for name, field in _HEADERS.items() if field in head},
+                tags={pair["Key"]: pair["Value"] for pair in tagging["TagSet"]},
+            ),
+            metadata,
+        )
 
     async def read_copy(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 
 from gateway.errors import ChangedInStore, Occupied, StoreUnavailable
 from gateway.model import RESERVED_PREFIX
-from gateway.stores import Parcel, Placed
+from gateway.stores import Natural, Parcel, Placed, marks
 
 MARKS_FOLDER = f"{RESERVED_PREFIX}.marks/"
 
@@ -23,6 +25,15 @@ def placed(size: int, etag: str, native_version: str, parcel: Parcel | None) -> 
         number=parcel.number,
         ref=parcel.ref,
         altered=size != parcel.size,
+    )
+
+
+def inspected(about: Natural, metadata: Mapping[str, str]) -> Natural:
+    """With its metadata as its owner wrote it, or as the marks of a copy."""
+    return replace(
+        about,
+        ours=marks.VERSION in metadata,
+        metadata={name: marks.readable(value) for name, value in metadata.items()},
     )
 
 

@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 
 from gateway.errors import ChangedInStore, StoreUnavailable
 from gateway.model import Chunks
-from gateway.stores import Parcel, Placed, Stat, Written, bodies, naming
+from gateway.stores import Natural, Parcel, Placed, Stat, Written, bodies, naming
 from gateway.stores.disk import Disk, Staged, domain_errors
 from gateway.stores.folder import Folder, etag_of
 from gateway.stores.naming import OWN_FOLDER, Path
@@ -105,6 +105,9 @@ class FileStore:
 
     async def examine(self, key: str) -> Placed | None:
         return await self._hop(self._folder.examine, key)
+
+    async def inspect(self, key: str) -> Natural | None:
+        return await self._hop(self._folder.inspect, key)
 
     def read_copy(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None

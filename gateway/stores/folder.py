@@ -19,7 +19,7 @@ from typing import Any
 
 from gateway.errors import ChangedInStore, MissingFromStore, Occupied, StoreUnavailable
 from gateway.faults import fault
-from gateway.stores import Parcel, Placed, Written, marks, naming
+from gateway.stores import Natural, Parcel, Placed, Written, marks, naming
 from gateway.stores.disk import Disk, Staged
 from gateway.stores.naming import OWN_FOLDER, Path
 
@@ -89,6 +89,14 @@ class Folder:
             ref=there.parcel.ref,
             altered=not there.ours,
         )
+
+    def inspect(self, key: str) -> Natural | None:
+        """A link, a device, a pipe is nothing that could be adopted."""
+        there = self._find(key)
+        if there is None or not stat.S_ISREG(there.about.st_mode):
+            return None
+        about = there.about
+        return Natural(about.st_size, there.etag, about.st_mtime_ns, ours=there.ours)
 
     def open(self, key: str) -> int:
         """The file under this key, for reading."""

@@ -21,7 +21,7 @@ from gateway.errors import (
     StoreUnavailable,
 )
 from gateway.model import RESERVED_PREFIX, Chunks
-from gateway.stores import Parcel, Placed, Stat, Written, bodies, copies, marks, naming
+from gateway.stores import Natural, Parcel, Placed, Stat, Written, bodies, copies, marks, naming
 from gateway.stores.gcs_upload import NOTHING, insert, put, remove
 from gateway.stores.gcs_wire import Bucket, domain_errors
 from gateway.stores.profiles import Profile
@@ -124,6 +124,24 @@ class GcsStore:
     async def examine(self, key: str) -> Placed | None:
         there = await self._find(key)
         return None if there is None else there.placed
+
+    async def inspect(self, key: str) -> Natural | None:
+        try:
+            about = await self._look(self._name(key))
+        except MissingFromStore:
+            return None
+        changed = datetime.fromisoformat(about["timeCreated"])
+        headers = {name: about[field] for name, field in _HEADERS.items() if field in about}
+        return copies.inspected(
+            Natural(
+                int(about["size"]),
+                about["generation"],
+                int(changed.timestamp() * 10**9),
+                about["generation"],
+                headers=headers,
+            ),
+            about.get("metadata", {}),
+        )
 
     def read_copy(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None

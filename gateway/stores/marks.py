@@ -57,6 +57,7 @@ def dump(document: Any) -> bytes:
 
 PREFIX = "crossdock-"
 MORE = PREFIX + "more"
+VERSION = PREFIX + "version"
 _FACTS = ("version", "number", "author", "sha256", "size")
 _HEADER = PREFIX + "header-"
 
@@ -129,6 +130,14 @@ def unworded(value: str) -> str:
     if value.startswith("=?UTF-8?B?") and value.endswith("?="):
         return base64.b64decode(value[10:-2], validate=True).decode()
     return value
+
+
+def readable(value: str) -> str:
+    """As `unworded`, of text that somebody else wrote: what is no encoded word stays as it is."""
+    try:
+        return unworded(value)
+    except ValueError:
+        return value
 
 
 def identifier(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gateway.errors import ChangedInStore, MissingFromStore, Occupied, StoreUnavailable
 from gateway.model import Chunks
-from gateway.stores import Parcel, Placed, Stat, Written, bodies, naming
+from gateway.stores import Natural, Parcel, Placed, Stat, Written, bodies, naming
 
 CHUNK_BYTES = 256 * 1024
 
@@ -76,6 +76,12 @@ class MemoryStore:
         return Placed(
             len(held.data), held.etag, version=ours.version, number=ours.number, ref=ours.ref
         )
+
+    async def inspect(self, key: str) -> Natural | None:
+        held = self._held.get(key)
+        if held is None:
+            return None
+        return Natural(len(held.data), held.etag, held.modified, ours=held.parcel is not None)
 
     def read_copy(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None

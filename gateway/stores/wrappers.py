@@ -10,12 +10,22 @@ from typing import Protocol, TypeVar
 
 from gateway.errors import StoreUnavailable
 from gateway.model import Chunks
-from gateway.stores import CanClose, Inbox, Parcel, Placed, Stat, Store, Written
+from gateway.stores import (
+    CanClose,
+    CanInspect,
+    Inbox,
+    Natural,
+    Parcel,
+    Placed,
+    Stat,
+    Store,
+    Written,
+)
 
 T = TypeVar("T")
 
 
-class Place(Store, Inbox, Protocol):
+class Place(Store, Inbox, CanInspect, Protocol):
     """What the wiring handles: a store that is an inbox, too."""
 
 
@@ -76,6 +86,9 @@ class Around:
     async def examine(self, key: str) -> Placed | None:
         return await self.once("examine", lambda: self.inner.examine(key))
 
+    async def inspect(self, key: str) -> Natural | None:
+        return await self.once("inspect", lambda: self.inner.inspect(key))
+
     def read_copy(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None
     ) -> Chunks:
@@ -100,7 +113,7 @@ class Retrying(Around):
     from the caller only an extent, which never changes, can be resumed.
     """
 
-    AGAIN = frozenset(("stat", "delete", "examine"))
+    AGAIN = frozenset(("stat", "delete", "examine", "inspect"))
 
     def __init__(
         self, inner: Place, tries: Tries, sleep: Callable[[float], Awaitable[None]]

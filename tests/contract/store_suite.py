@@ -23,7 +23,7 @@ from gateway.errors import (
     StoreUnavailable,
 )
 from gateway.model import EMPTY, Chunks, ObjectRef
-from gateway.stores import Inbox, Parcel, Placed, Store
+from gateway.stores import CanInspect, Inbox, Parcel, Placed, Store
 from tests.contract.memory import peak_growth_bytes
 
 KEY = ".crossdock/extents/0a/first"
@@ -79,7 +79,7 @@ ODD_KEYS = (
 )
 
 
-class Opened(Store, Inbox, Protocol):
+class Opened(Store, Inbox, CanInspect, Protocol):
     async def parcel_of(self, key: str) -> Parcel | None: ...
 
 
@@ -583,5 +583,43 @@ class StoreSuite:
             assert await store.examine(key) is None
             await store.deliver(key, parcel(b"y"), pieces(b"y"), replace=None)
             assert await whole(store.read_copy(key)) == b"y"
+
+        self.run(kind, behaviour)
+
+    # --- what its owner put there ----------------------------------------------------------------
+
+    def test_tells_what_its_owner_put_there(self, kind: Kind) -> None:
+        async def behaviour(store: Opened) -> None:
+            assert await store.inspect("in/x") is None
+            await kind.plant(store, "in/x", b"theirs")
+            about = await store.inspect("in/x")
+            assert about is not None
+            assert (about.size, about.ours) == (6, False)
+            assert about.modified > 1_600_000_000 * 10**9
+            assert about.etag == (await examined(store, "in/x")).etag
+            assert await whole(store.read_copy("in/x", if_match=about.etag)) == b"theirs"
+            await kind.plant(store, "in/x", b"changed")
+            with pytest.raises(ChangedInStore):
+                await whole(store.read_copy("in/x", if_match=about.etag))
+            again = await store.inspect("in/x")
+            assert again is not None
+            assert (again.size, again.etag != about.etag) == (7, True)
+            assert [key async for key in store.keys("in/")] == ["in/x"]
+
+        self.run(kind, behaviour)
+
+    def test_tells_a_delivered_copy_from_it(self, kind: Kind) -> None:
+        headers = {"content-type": "text/csv"}
+        metadata = {"a": "b", "name": "Z\u00fcrich"}
+
+        async def behaviour(store: Opened) -> None:
+            sent = parcel(b"x", headers=headers, metadata=metadata, tags={"final": "yes"})
+            await store.deliver("in/x", sent, pieces(b"x"), replace=None)
+            about = await store.inspect("in/x")
+            assert about is not None
+            assert (about.size, about.ours) == (1, True)
+            if about.headers:  # a folder holds none
+                assert about.headers["content-type"] == "text/csv"
+                assert about.metadata.items() >= metadata.items()
 
         self.run(kind, behaviour)

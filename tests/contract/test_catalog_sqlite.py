@@ -22,6 +22,7 @@ from tests.contract.catalog_listing import ListingSuite
 from tests.contract.catalog_locks import LockSuite
 from tests.contract.catalog_notices import NoticeSuite
 from tests.contract.catalog_outbox import OutboxSuite
+from tests.contract.catalog_places import PlaceSuite
 from tests.contract.catalog_policies import Revisions
 from tests.contract.catalog_storage import StorageSuite
 from tests.contract.catalog_survey import SurveySuite
@@ -52,6 +53,7 @@ def tell(tmp_path: Path) -> Tell:
 class TestSqlite(
     CheckSuite,
     ConsumingSuite,
+    PlaceSuite,
     ConvergenceSuite,
     LedgerSuite,
     ListingSuite,

@@ -17,12 +17,12 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from gateway.audit.notes import Signer
-from gateway.catalog import Claim, Spot
+from gateway.catalog import Claim, Shelf, Spot
 from gateway.catalog.sqlite import SqliteCatalog
 from gateway.courier.budget import Budget
 from gateway.courier.courier import Courier
 from gateway.courier.scrub import Again, Round, Scrub, Tally
-from gateway.exchange import Exchange, Means
+from gateway.exchange import Adoption, Exchange, Means
 from gateway.exchange.applying import put_in_force
 from gateway.exchange.collector import Collector
 from gateway.exchange.listing import Span
@@ -203,6 +203,15 @@ class Dock:
             revision=lambda: self.mesh.revision,
         )
         await courier.drain()
+
+    async def adopt(self, key: str, content: bytes) -> None:
+        """One file of acme's own, and an adoption of all that there are."""
+        path = self.folder / "acme" / key
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        this = Adoption(Shelf("acme", "home", "orders"), caller("acme"), 1)
+        await self.exchange.adopting().run(this, lambda *_: None, lambda _: None)
 
     async def scrub(self) -> None:
         """Every copy is held against its receipt; what is gone or damaged is promised again."""

@@ -20,6 +20,7 @@ Acks = Mapping[str, str]
 
 BIG = bytes(range(256)) * 5000
 """1.28 MB: more than the file store collects before it writes."""
+LAIN, LAIN_THERE = "in/lain", b"it lay there already"
 PART = b"first part,"
 LAST_PART = b"last part"
 
@@ -162,6 +163,12 @@ async def _scrub(dock: Dock, _: Acks) -> str:
     return "scrubbed"
 
 
+async def _adopt(dock: Dock, _: Acks) -> str:
+    """A file that acme put into its own folder becomes a version; looked at twice, it is one."""
+    await dock.adopt(LAIN, LAIN_THERE)
+    return (await dock.listing("acme"))[LAIN]
+
+
 async def _tell(dock: Dock, _: Acks) -> str:
     await dock.tell()
     return "told"
@@ -242,6 +249,7 @@ STORY = (
     put("early", "acme", "past/note", b"initech gets past/ later, and this too"),
     Step("edit", _edit),
     Step("converge", _converge),
+    Step("adopt", _adopt, ("acme", LAIN, LAIN_THERE)),
     put("late", "acme", "out/late", b"globex gets out/ now"),
     Step("read", _read),
     Step("seal again", _seal),
