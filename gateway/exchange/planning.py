@@ -101,6 +101,8 @@ class Planning:
         if verdict is not None and (verdict.changed or verdict.broken or copies):
             self.changes += 1
             self._count(kept, verdict, copies)
+        elif verdict is not None and any(d.state.open for d in each.deliveries):
+            self._count(kept, verdict, ())  # a newer one may take the place of what waits
         if not each.marker:
             self._grants(each, made, _sight(self._new, bucket, after), verdict)
             self._copies(kept, copies)

@@ -226,11 +226,27 @@ def total(*usages: Usage) -> dict[Use, tuple[int, int]]:
     return {use: counts for use, counts in found.items() if any(counts)}
 
 
-def states(seen: Seen) -> tuple[object, ...]:
-    made = [(each.id, each.state) for each in seen.deliveries]
-    kept = [each for each in made if each[1] is not DeliveryState.SUPERSEDED]
+def states(seen: Seen, then: Seen) -> tuple[object, ...]:
+    """What convergence changes of it by itself: newer ones may supersede what waits."""
+    gone = {each.id for each in then.deliveries if each.state is DeliveryState.SUPERSEDED}
+    kept = [(each.id, each.state) for each in seen.deliveries if each.id not in gone]
     bare = {(p, g.mode, ruling(g.rule)) for p, g in seen.grants.items()}
     return (bare, kept)
+
+
+def foretold(world: World, edit: Mapping[str, str]) -> dict[Line, tuple[object, ...]]:
+    """The plan of an edit, once it has come true in everything."""
+    old, before, used = world.mesh, snapshot(world), uses(world)
+    walk = planned(world, mesh_of(dict(edit)))
+    assert snapshot(world) == before
+    world.edit(dict(edit))
+    world.converge()
+    after = snapshot(world)
+    assert told(walk.tallies) == told(expected(old, world.mesh, before, after))
+    assert total(used, walk.usage) == total(uses(world))
+    pairs = [(before[name], after[name]) for name in after]
+    assert walk.changes == sum(states(one, two) != states(two, two) for one, two in pairs)
+    return told(walk.tallies)
 
 
 @given(POLICIES, st.lists(DEEDS, max_size=14), POLICIES)
@@ -242,18 +258,93 @@ def test_what_a_plan_says_is_what_then_happens(
     try:
         for deed in deeds:
             do(world, deed)
-        old, before = world.mesh, snapshot(world)
-        used = uses(world)
-        walk = planned(world, mesh_of(files(edit)))
-        assert snapshot(world) == before
-        world.edit(files(edit))
-        world.converge()
-        after = snapshot(world)
-        assert told(walk.tallies) == told(expected(old, world.mesh, before, after))
-        assert total(used, walk.usage) == total(uses(world))
-        assert walk.changes == sum(states(before[name]) != states(after[name]) for name in after)
+        foretold(world, files(edit))
     finally:
         world.close()
+
+
+# --- what chance seldom finds --------------------------------------------------------------------
+
+COPIES = "{id: one, bucket: orders, keys: ['**'], to: {globex: copy}, since: always}"
+SHARES = COPIES.replace("copy", "share")
+PII = "{when: {tags: {class: [pii]}}, to: ['*']}"
+INTO = "accepts: [{from: [acme], bucket: orders, into: 'in/{key}'}]"
+
+
+def effects(found: dict[Line, tuple[object, ...]]) -> dict[tuple[str, Effect], object]:
+    """How many versions, by party and effect."""
+    return {(line.party, line.effect): counts[1] for line, counts in found.items()}
+
+
+def copying(*deeds: tuple[object, ...], forbids: tuple[str, ...] = ()) -> World:
+    world = World(files(((COPIES,), forbids, INTO, TOPOLOGY)))
+    world.converge()
+    for deed in deeds:
+        do(world, deed)
+    return world
+
+
+OLD, SECRET, DRAIN = ("put", "a", {}), ("put", "a", {"class": "pii"}), ("drain", "", {})
+
+
+def test_an_older_version_is_not_copied_over_the_copy_of_a_newer_one() -> None:
+    world = copying(OLD, SECRET, DRAIN)
+    found = effects(foretold(world, files(((COPIES,), (PII,), INTO, TOPOLOGY))))
+    assert found == {("globex", Effect.HIDDEN): 1, ("globex", Effect.ORPHANED): 1}
+    world.close()
+
+
+def test_an_older_version_is_copied_where_the_newer_one_was_never_sent() -> None:
+    world = copying(OLD, SECRET)
+    found = effects(foretold(world, files(((COPIES,), (PII,), INTO, TOPOLOGY))))
+    assert found == {
+        ("globex", Effect.HIDDEN): 1,
+        ("globex", Effect.WITHDRAWN): 1,
+        ("globex", Effect.COPY): 1,
+    }
+    world.close()
+
+
+def test_a_copy_that_waits_is_superseded_by_a_newer_one() -> None:
+    world = copying(OLD, SECRET, forbids=(PII,))
+    found = effects(foretold(world, files(((COPIES,), (), INTO, TOPOLOGY))))
+    assert found == {("globex", Effect.READABLE): 1, ("globex", Effect.COPY): 1}
+    world.close()
+
+
+def test_a_copy_that_was_replaced_is_not_left_behind() -> None:
+    world = copying(OLD, DRAIN, OLD, DRAIN)
+    found = effects(foretold(world, files(((COPIES,), (), INTO.replace("in/", "to/"), TOPOLOGY))))
+    assert found == {("globex", Effect.COPY): 1, ("globex", Effect.ORPHANED): 1}
+    world.close()
+
+
+def test_a_copy_that_was_left_behind_before_is_none_of_the_next_edit() -> None:
+    world = copying(OLD, DRAIN)
+    found = effects(foretold(world, files(((), (), INTO, TOPOLOGY))))
+    assert found == {("globex", Effect.HIDDEN): 1, ("globex", Effect.ORPHANED): 1}
+    share = SHARES.replace("globex", "'*'")
+    assert effects(foretold(world, files(((share,), (), INTO, TOPOLOGY)))) == {
+        ("globex", Effect.READABLE): 1,
+        ("initech", Effect.READABLE): 1,
+    }
+    world.close()
+
+
+def test_a_rule_that_keeps_its_name_and_says_something_else_counts() -> None:
+    world = copying(OLD, DRAIN)
+    found = effects(foretold(world, files(((SHARES,), (), INTO, TOPOLOGY))))
+    assert found == {("globex", Effect.MODE): 1, ("globex", Effect.ORPHANED): 1}
+    world.close()
+
+
+def test_an_author_that_is_no_member_any_more_reads_nothing() -> None:
+    world = World(files(((), (), "", TOPOLOGY)))
+    do(world, ("theirs", "ours/c", {}))
+    alone = TOPOLOGY.replace(' globex: {write: ["ours/**"]},', "")
+    found = effects(foretold(world, files(((), (), "", alone))))
+    assert found == {("globex", Effect.HIDDEN): 1, ("acme", Effect.HIDDEN): 1}
+    world.close()
 
 
 @pytest.fixture
