@@ -162,7 +162,7 @@ GRANT = "g.party, g.mode, g.rule, g.revision, g.opened"
 GRANT_WIDTH = 5
 
 
-def grant_of(row: Row) -> Grant:
+def grant_of(row: Sequence[Any]) -> Grant:
     """From the columns of GRANT, with `closed` as a sixth where it has ended."""
     party, mode, *rest = row
     return Grant(party, MODES[mode], *rest)

@@ -23,7 +23,7 @@ from gateway.model import EMPTY, UNTYPED, Delivery, Facts, Grant, ObjectRef
 LOOKED_AT = """
   v.number, v.unwritten + v.purged, v.id, v.author, v.marker, v.hides, v.heads, v.tags_number,
   f.id, f.bucket, f.key, f.author, f.at, f.number, f.size, f.tags, f.tags_number,
-  f.rest -> 'headers', f.rest -> 'metadata'"""
+  f.rest ->> '$.headers."content-type"', f.rest -> 'metadata'"""
 LOOKED_AT_WIDTH = 19
 LOOKED_AT_FROM = """
 versions v JOIN versions f ON f.number = CASE v.hides WHEN 0 THEN v.number ELSE v.hides END"""
@@ -73,15 +73,29 @@ def grouped(pairs: Iterable[tuple[int, T]]) -> Mapping[int, Sequence[T]]:
 def surveyed(row: Row, grants: tuple[Grant, ...], deliveries: tuple[Delivery, ...]) -> Surveyed:
     number, _, id_, author, marker, hides, heads, tags_number = row[:8]
     return Surveyed(
-        *(number, id_, author, _facts(row[8:]), marker == 1, hides, heads > 0, tags_number),
-        *(grants, deliveries),
+        number,
+        id_,
+        author,
+        _facts(row[8:]),
+        marker == 1,
+        hides,
+        heads > 0,
+        tags_number,
+        grants,
+        deliveries,
     )
 
 
 def _facts(row: Row) -> Facts:
-    id_, bucket, key, author, at, number, size, tags, tags_number = row[:9]
-    headers, metadata = ((loads(text) if text else EMPTY) for text in row[9:])
+    id_, bucket, key, author, at, number, size, tags, tags_number, content_type, metadata = row
     return Facts(
-        *(ObjectRef(bucket, key), author, size, headers.get("content-type", UNTYPED), metadata),
-        *(loads(tags) if tags else EMPTY, at, id_, max(number, tags_number)),
+        ObjectRef(bucket, key),
+        author,
+        size,
+        UNTYPED if content_type is None else content_type,
+        loads(metadata) if metadata else EMPTY,
+        loads(tags) if tags else EMPTY,
+        at,
+        id_,
+        max(number, tags_number),
     )

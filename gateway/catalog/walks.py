@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from gateway.catalog.desk import Desk
@@ -13,7 +14,6 @@ from gateway.catalog.rows import (
     delivery_of,
     dumps,
     grant_of,
-    loads,
 )
 from gateway.catalog.surveying import (
     LOOKED_AT,
@@ -23,7 +23,7 @@ from gateway.catalog.surveying import (
     surveyed,
 )
 from gateway.catalog.walking import Kept, KeyPage, KeySpot, Wanted
-from gateway.model import Delivery, Grant
+from gateway.model import Grant
 
 BACKWARDS = "ORDER BY bucket DESC, key DESC, number DESC LIMIT ?"
 PLACE = "SELECT bucket, key, number FROM versions INDEXED BY versions_of_key"
@@ -32,13 +32,15 @@ OLDER = f"{PLACE} WHERE bucket = ? AND key = ? AND number < ? {BACKWARDS}"
 BEFORE = f"{PLACE} WHERE (bucket, key) < (?, ?) {BACKWARDS}"
 """The index alone is read: a version that nobody wants costs a few microseconds."""
 ROWS = f"""
-SELECT {LOOKED_AT}, v.is_null, v.rest -> '$.extents[0]'
+SELECT {LOOKED_AT}, v.rest ->> '$.extents[0][0]', v.rest ->> '$.extents[0][1]'
 FROM json_each(?) n CROSS JOIN {LOOKED_AT_FROM} WHERE v.number = n.value"""
 GRANTED = f"""
-SELECT -g.age, g.replaced, {GRANT} FROM json_each(?) n CROSS JOIN grants g ON g.age = -n.value"""
+SELECT -g.age, {GRANT}, g.replaced FROM json_each(?) n CROSS JOIN grants g ON g.age = -n.value"""
 PROMISED = f"""
 SELECT {DELIVERY} FROM json_each(?) n CROSS JOIN {DELIVERY_FROM}
 WHERE d.number = n.value AND d.state <= 2 ORDER BY d.id"""
+
+NOBODY: frozenset[str] = frozenset()
 
 
 class SqliteKeyWalks(Desk):
@@ -55,19 +57,24 @@ class SqliteKeyWalks(Desk):
         """Those that are still there, in this order."""
         wanted = (dumps(numbers),)
         found = {row[0]: row for row in self.reader.all(ROWS, wanted) if not row[1]}
-        grants = grouped(
-            (number, (replaced, grant_of(tuple(grant))))
-            for number, replaced, *grant in self.reader.all(GRANTED, wanted)
-        )
+        grants: defaultdict[int, list[Grant]] = defaultdict(list)
+        replaced: defaultdict[int, list[str]] = defaultdict(list)
+        for number, *grant, newer in self.reader.all(GRANTED, wanted):
+            made = grant_of(grant)
+            grants[number].append(made)
+            if newer:
+                replaced[number].append(made.party)
         deliveries = grouped(
             (delivery.number, delivery)
             for delivery in map(delivery_of, self.reader.all(PROMISED, wanted))
         )
         for number in filter(found.__contains__, numbers):
-            made = tuple(deliveries.get(number, ()))
-            kept = _kept(found[number], grants.get(number, ()), made)
-            if kept.each.held_by(kept.each.author):
-                yield kept
+            row, held = found[number], tuple(grants[number])
+            author = row[3]
+            if any(grant.party == author for grant in held):
+                each = surveyed(row[:LOOKED_AT_WIDTH], held, tuple(deliveries.get(number, ())))
+                store = (row[-2] or "", row[-1] or "")
+                yield Kept(each, frozenset(replaced[number]) if replaced else NOBODY, store)
 
     def _key_places(self, after: KeySpot | None, limit: int) -> list[Row]:
         """First what is left of the key at hand, so that a key of a million versions costs no more
@@ -78,11 +85,3 @@ class SqliteKeyWalks(Desk):
         if len(rows) < limit:
             rows += self.reader.all(BEFORE, (after.bucket, after.key, limit - len(rows)))
         return rows
-
-
-def _kept(row: Row, held: Sequence[tuple[int, Grant]], deliveries: tuple[Delivery, ...]) -> Kept:
-    each = surveyed(row[:LOOKED_AT_WIDTH], tuple(grant for _, grant in held), deliveries)
-    is_null, extent = row[LOOKED_AT_WIDTH:]
-    replaced = frozenset(grant.party for newer, grant in held if newer) if is_null else frozenset()
-    party, store = loads(extent)[:2] if extent else ("", "")
-    return Kept(each, replaced, (party, store))

@@ -284,7 +284,10 @@ def copying(*deeds: tuple[object, ...], forbids: tuple[str, ...] = ()) -> World:
     return world
 
 
-OLD, SECRET, DRAIN = ("put", "a", {}), ("put", "a", {"class": "pii"}), ("drain", "", {})
+Deed = tuple[object, ...]
+OLD: Deed = ("put", "a", {})
+SECRET: Deed = ("put", "a", {"class": "pii"})
+DRAIN: Deed = ("drain", "", {})
 
 
 def test_an_older_version_is_not_copied_over_the_copy_of_a_newer_one() -> None:
