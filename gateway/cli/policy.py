@@ -10,6 +10,7 @@ import click
 from gateway.cli import applying, show
 from gateway.cli.cases import cases_command
 from gateway.cli.explain import explain
+from gateway.cli.matrix import matrix_command
 from gateway.cli.plan import plan_command
 from gateway.cli.pushing import pull, push
 from gateway.cli.session import NO, Session, command
@@ -25,6 +26,7 @@ def policy() -> None:
 for each in (
     explain,
     cases_command,
+    matrix_command,
     plan_command,
     applying.apply,
     applying.history,

@@ -47,7 +47,7 @@ class When:
         yield from _unlike("metadata", self.metadata, facts.metadata)
         yield from _unlike("tag", self.tags, facts.tags)
         if self.types and not self._type_fits(facts.content_type):
-            yield f"type is {facts.content_type or 'absent'}, not {_either(self.types)}"
+            yield f"type is {facts.content_type or 'absent'}, not {either(self.types)}"
         if facts.size < self.size_min:
             yield f"size is {facts.size}, below {self.size_min}"
         if self.size_max is not None and facts.size > self.size_max:
@@ -71,10 +71,11 @@ def _unlike(
 ) -> Iterator[str]:
     for name, values in wanted.items():
         if given.get(name) not in values:
-            yield f"{what} {name} is {given.get(name, 'absent')}, not {_either(values)}"
+            yield f"{what} {name} is {given.get(name, 'absent')}, not {either(values)}"
 
 
-def _either(values: frozenset[str]) -> str:
+def either(values: frozenset[str]) -> str:
+    """The values, for people."""
     return " or ".join(sorted(values))
 
 
