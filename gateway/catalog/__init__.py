@@ -27,6 +27,9 @@ from gateway.catalog.noticing import Notices as Notices
 from gateway.catalog.places import Adopt as Adopt
 from gateway.catalog.places import Places as Places
 from gateway.catalog.places import Shelf as Shelf
+from gateway.catalog.rebuilt import Rebuilding as Rebuilding
+from gateway.catalog.rebuilt import Restored as Restored
+from gateway.catalog.rebuilt import RestoredCopy as RestoredCopy
 from gateway.catalog.values import Applied as Applied
 from gateway.catalog.values import Backlog as Backlog
 from gateway.catalog.values import Change as Change
@@ -364,6 +367,7 @@ class Catalog(
     Outbox,
     Checks,
     Places,
+    Rebuilding,
     Notices,
     AuditLog,
     Policies,

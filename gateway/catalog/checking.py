@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from gateway.catalog import promises, views
+from gateway.catalog import names, promises, views
 from gateway.catalog.checks import CopyCheck, Finding, KeptCopy, Loss, Spot
 from gateway.catalog.desk import Desk
 from gateway.catalog.outbox import BY_ID, MODE_HELD
@@ -136,9 +136,10 @@ def _note(tx: Transaction, check: CopyCheck) -> bool:
         about > number or (about == number and state == promises.PARKED)
         for _, about, _, state, *_ in others
     )
-    again = check.again is not None and not ahead
+    version = version_of(tx.all(VERSION_OF, (number,))[0])
+    done_with = names.is_consumed(tx, place[0], version.ref, number)
+    again = check.again is not None and not ahead and not done_with
     if check.again is not None and again:
-        version = version_of(tx.all(VERSION_OF, (number,))[0])
         promises.promise_version(tx, version, [check.again], tx.number())
     if check.event is not None and (again or check.finding.value != before):
         tx.record(check.event, tx.number())

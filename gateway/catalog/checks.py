@@ -81,7 +81,8 @@ class Checks(Protocol):
 
     async def note_checks(self, checks: Sequence[CopyCheck]) -> int:
         """ONE transaction. Notes what was found of copies that still are the newest under their
-        target key, with nothing on its way there; returns how many were promised again. An event
+        target key, with nothing on its way there; returns how many were promised again (never what
+        its party has consumed). An event
         is recorded where the finding is not the one that was noted before, or a promise is
         made."""
         ...

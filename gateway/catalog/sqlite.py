@@ -20,6 +20,7 @@ from gateway.catalog.ledger import SqliteLedger
 from gateway.catalog.notices import SqliteNotices
 from gateway.catalog.outbox import SqliteOutbox
 from gateway.catalog.policies import SqlitePolicies
+from gateway.catalog.restoring import SqliteRebuilding
 from gateway.catalog.settings import SqliteSettings
 from gateway.catalog.standings import SqliteStandings
 from gateway.catalog.surveying import SqliteSurvey
@@ -53,6 +54,7 @@ class SqliteCatalog(
     SqliteOutbox,
     SqliteChecks,
     SqlitePlaces,
+    SqliteRebuilding,
     SqliteNotices,
     SqliteAuditLog,
     SqlitePolicies,

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "key": "gateway.cli.key:key",
         "audit": "gateway.cli.audit:audit",
         "backup": "gateway.cli.backup:backup",
+        "rebuild": "gateway.cli.rebuild:rebuild",
         "restore": "gateway.cli.backup:restore",
         "demo": "gateway.cli.demo:demo",
     }

@@ -79,31 +79,6 @@ class CanTidy(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Natural:
-    """An object as its owner put it under a natural key. `ours`: it is a delivered copy, of this
-    Crossdock or of another one."""
-
-    size: int
-    etag: str  # the store's own, for conditions on reads
-    modified: int  # moment, by the store's clock
-    native_version: str = ""
-    shown_etag: str = ""  # S3's, where the store has one
-    ours: bool = False
-    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-
-
-@runtime_checkable
-class CanInspect(Protocol):
-    """A store that tells all about what its owner put there: for adoption."""
-
-    async def inspect(self, key: str) -> Natural | None:
-        """None where nothing lies there. `keys` lists what may be asked about."""
-        ...
-
-
 @runtime_checkable
 class CanClose(Protocol):
     """A store that holds connections."""
@@ -128,6 +103,32 @@ class Parcel:
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Natural:
+    """An object as its owner put it under a natural key. `ours`: it is a delivered copy, of this
+    Crossdock or of another one."""
+
+    size: int
+    etag: str  # the store's own, for conditions on reads
+    modified: int  # moment, by the store's clock
+    native_version: str = ""
+    shown_etag: str = ""  # S3's, where the store has one
+    ours: bool = False
+    parcel: Parcel | None = None  # what its marks say, where they can be read
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+
+
+@runtime_checkable
+class CanInspect(Protocol):
+    """A store that tells all about what its owner put there: for adoption."""
+
+    async def inspect(self, key: str) -> Natural | None:
+        """None where nothing lies there. `keys` lists what may be asked about."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

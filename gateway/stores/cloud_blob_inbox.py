@@ -79,6 +79,7 @@ class BlobInbox:
                 headers=headers,
             ),
             metadata,
+            await self._parcel(key, result.attributes),
         )
 
     def read_copy(

@@ -124,6 +124,7 @@ class S3Inbox:
         except MissingFromStore:
             return None
         metadata = {name.lower(): value for name, value in head.get("Metadata", {}).items()}
+        tags = {pair["Key"]: pair["Value"] for pair in tagging["TagSet"]}
         return copies.inspected(
             Natural(
                 head["ContentLength"],
@@ -132,9 +133,10 @@ class S3Inbox:
                 head.get("VersionId", ""),
                 shown_etag=head["ETag"].strip('"'),
                 headers={name: head[field] for name, field in _HEADERS.items() if field in head},
-                tags={pair["Key"]: pair["Value"] for pair in tagging["TagSet"]},
+                tags=tags,
             ),
             metadata,
+            await self._parcel(key, head, tags),
         )
 
     async def read_copy(

@@ -28,11 +28,12 @@ def placed(size: int, etag: str, native_version: str, parcel: Parcel | None) -> 
     )
 
 
-def inspected(about: Natural, metadata: Mapping[str, str]) -> Natural:
+def inspected(about: Natural, metadata: Mapping[str, str], parcel: Parcel | None) -> Natural:
     """With its metadata as its owner wrote it, or as the marks of a copy."""
     return replace(
         about,
         ours=marks.VERSION in metadata,
+        parcel=parcel if parcel is not None and parcel.size == about.size else None,
         metadata={name: marks.readable(value) for name, value in metadata.items()},
     )
 

@@ -96,7 +96,8 @@ class Folder:
         if there is None or not stat.S_ISREG(there.about.st_mode):
             return None
         about = there.about
-        return Natural(about.st_size, there.etag, about.st_mtime_ns, ours=there.ours)
+        parcel = there.parcel if there.ours else None
+        return Natural(about.st_size, there.etag, about.st_mtime_ns, ours=there.ours, parcel=parcel)
 
     def open(self, key: str) -> int:
         """The file under this key, for reading."""

@@ -46,6 +46,7 @@ class _Found:
     parcel: Parcel | None
     metageneration: str
     metadata: Mapping[str, str]
+    about: Mapping[str, Any]
 
 
 class GcsStore:
@@ -126,10 +127,10 @@ class GcsStore:
         return None if there is None else there.placed
 
     async def inspect(self, key: str) -> Natural | None:
-        try:
-            about = await self._look(self._name(key))
-        except MissingFromStore:
+        there = await self._find(key)
+        if there is None:
             return None
+        about = there.about
         changed = datetime.fromisoformat(about["timeCreated"])
         headers = {name: about[field] for name, field in _HEADERS.items() if field in about}
         return copies.inspected(
@@ -140,7 +141,8 @@ class GcsStore:
                 about["generation"],
                 headers=headers,
             ),
-            about.get("metadata", {}),
+            there.metadata,
+            there.parcel,
         )
 
     def read_copy(
@@ -218,7 +220,7 @@ class GcsStore:
             parcel = marks.from_document(json.loads(b"".join([chunk async for chunk in sidecar])))
         generation = about["generation"]
         there = copies.placed(int(about["size"]), generation, generation, parcel)
-        return _Found(there, parcel, about["metageneration"], metadata)
+        return _Found(there, parcel, about["metageneration"], metadata, about)
 
     # --- single steps --------------------------------------------------------------------------
 

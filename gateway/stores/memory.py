@@ -81,7 +81,13 @@ class MemoryStore:
         held = self._held.get(key)
         if held is None:
             return None
-        return Natural(len(held.data), held.etag, held.modified, ours=held.parcel is not None)
+        return Natural(
+            len(held.data),
+            held.etag,
+            held.modified,
+            ours=held.parcel is not None,
+            parcel=held.parcel,
+        )
 
     def read_copy(
         self, key: str, start: int = 0, length: int | None = None, *, if_match: str | None = None

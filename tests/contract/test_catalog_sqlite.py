@@ -24,6 +24,7 @@ from tests.contract.catalog_notices import NoticeSuite
 from tests.contract.catalog_outbox import OutboxSuite
 from tests.contract.catalog_places import PlaceSuite
 from tests.contract.catalog_policies import Revisions
+from tests.contract.catalog_rebuilt import RebuildSuite
 from tests.contract.catalog_storage import StorageSuite
 from tests.contract.catalog_survey import SurveySuite
 from tests.contract.catalog_walks import WalkSuite
@@ -54,6 +55,7 @@ class TestSqlite(
     CheckSuite,
     ConsumingSuite,
     PlaceSuite,
+    RebuildSuite,
     ConvergenceSuite,
     LedgerSuite,
     ListingSuite,

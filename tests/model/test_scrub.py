@@ -245,6 +245,17 @@ def test_nor_what_its_author_deleted(world: World) -> None:
     assert scrub(world).sent_again == 0
 
 
+def test_nor_what_its_recipient_consumed(world: World) -> None:
+    world.edit({**FILES, "globex.yaml": FILES["globex.yaml"].replace("}]", ", consume: true}]")})
+    deliver(world, "a")
+    world.delete("globex", "a")
+    assert world.read("globex", "a") is None
+    del inbox(world)._held["in/a"]
+    assert scrub(world).sent_again == 0
+    world.drain()
+    assert world.copies() == {}
+
+
 def test_a_dry_run_sends_nothing(world: World) -> None:
     deliver(world, "a", "b")
     del inbox(world)._held["in/a"]
