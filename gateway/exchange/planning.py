@@ -112,11 +112,16 @@ class Planning:
 
     def _count(self, kept: Kept, verdict: Verdict, copies: Sequence[Share]) -> None:
         """What it costs after, less what it costs now."""
-        made = kept.each.deliveries
-        places = verdict.places - self._key.taken
+        made, places = kept.each.deliveries, verdict.places - self._key.taken
+        others = verdict.changed.union(
+            (share.party for share in copies), (d.party for d in made if d.state.open)
+        )
+        made = tuple(each for each in made if each.party in others)
         stay = [each for each in made if not each.state.open or _place(each) in places]
-        count(self.usage, kept, kept.each.grants, made, sign=-1)
-        count(self.usage, kept, verdict.grants, stay, copies)
+        before = [grant for grant in kept.each.grants if grant.party in others]
+        after = [grant for grant in verdict.grants if grant.party in others]
+        count(self.usage, kept, before, made, sign=-1)
+        count(self.usage, kept, after, stay, copies)
 
     def _pass(self, kept: Kept, after: Iterable[Grant], verdict: Verdict | None) -> None:
         """What older versions of the key will find. (A grant that is opened anew stands where its

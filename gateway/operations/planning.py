@@ -15,6 +15,7 @@ from gateway.policy.document import load, plan_hash
 from gateway.policy.lints import Lint, lints
 from gateway.policy.mesh import Mesh
 from gateway.policy.plan import Tallies
+from gateway.policy.witness import Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,13 @@ def _files(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[tuple[str
 
 async def _remarks(catalog: Catalog, old: Mesh | None, new: Mesh) -> list[tuple[Lint, bool]]:
     made = {bucket.name: bucket for bucket in await catalog.buckets()}
-    known = {lint.says for lint in await _lints(catalog, old, made)} if old else set()
-    return [(lint, lint.says not in known) for lint in await _lints(catalog, new, made)]
+    ask = Questions()
+    now = await _lints(catalog, new, made, ask)
+    known = {lint.says for lint in await _lints(catalog, old, made, ask)} if old else set()
+    return [(lint, lint.says not in known) for lint in now]
 
 
-async def _lints(catalog: Catalog, mesh: Mesh, made: Mapping[str, Bucket]) -> tuple[Lint, ...]:
-    return lints(mesh, made, await catalog.rule_starts(mesh.policy.starting))
+async def _lints(
+    catalog: Catalog, mesh: Mesh, made: Mapping[str, Bucket], ask: Questions
+) -> tuple[Lint, ...]:
+    return lints(mesh, made, await catalog.rule_starts(mesh.policy.starting), ask)

@@ -3,7 +3,7 @@ rules can never match, and which add nothing to another one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import TypeVar
@@ -20,11 +20,7 @@ from gateway.policy.covering import (
 )
 from gateway.policy.mesh import Mesh
 from gateway.policy.patterns import intersect, tokens
-from gateway.policy.witness import STEPS_MAX, Witness, witness
-
-ALL_STEPS_MAX = 2_000_000
-"""Steps for all questions about patterns in one policy: some ten seconds. What is left then is
-reported as unclear."""
+from gateway.policy.witness import Questions
 
 ADMITTED = "admitted by *"
 NOT_ACCEPTED = "not accepted"
@@ -55,11 +51,13 @@ class Lint:
         return (self.kind, self.rule.file, self.rule.id, self.text, self.parties)
 
 
-def lints(mesh: Mesh, made: Mapping[str, Bucket], starts: Mapping[str, int]) -> tuple[Lint, ...]:
+def lints(
+    mesh: Mesh, made: Mapping[str, Bucket], starts: Mapping[str, int], ask: Questions
+) -> tuple[Lint, ...]:
     """All remarks, by kind and then in the order of files and lines. `made` are the buckets that
     were made through a door; of others that don't exist yet only what the rules say is known.
-    `starts` as in Policy.dated."""
-    found = _Linting(mesh, made, starts)
+    `starts` as in Policy.dated. Whoever compares two policies asks with the same `ask`."""
+    found = _Linting(mesh, made, starts, ask)
     every = [*found.admitted(), *found.consents(), *found.never(), *found.covered()]
     return tuple(sorted(every, key=_order))
 
@@ -73,18 +71,20 @@ class _Linting:
     mesh: Mesh
     made: Mapping[str, Bucket]
     starts: Mapping[str, int]
-    left: int = ALL_STEPS_MAX
+    ask: Questions
     meets: dict[tuple[str, str], bool] = field(default_factory=dict)
     consenting: dict[str, list[Accept]] = field(default_factory=dict)
+    sends: list[tuple[str, Send]] = field(default_factory=list)
+    offered: dict[str, list[tuple[str, Send]]] = field(default_factory=dict)  # by recipient
 
     def __post_init__(self) -> None:
         for accept in self.mesh.policy.rules.accepts:
             self.consenting.setdefault(accept.party, []).append(accept)
-
-    @property
-    def sends(self) -> Iterator[tuple[str, Send]]:
         for author, sends in self.mesh.policy.rules.sends.items():
-            yield from ((author, send) for send in sends)
+            for send in sends:
+                self.sends.append((author, send))
+                for party in frozenset[str]().union(*self.recipients(author, send)):
+                    self.offered.setdefault(party, []).append((author, send))
 
     # --- who may be meant ----------------------------------------------------------------------
 
@@ -126,14 +126,8 @@ class _Linting:
 
     def senders(self, accept: Accept) -> frozenset[str]:
         """Who sends this party anything that the rule admits."""
-        found: set[str] = set()
-        for author, send in self.sends:
-            if author in found or author == accept.party:
-                continue
-            named, more = self.recipients(author, send)
-            if accept.party in named | more and self.admits(accept, author, send):
-                found.add(author)
-        return frozenset(found)
+        offers = self.offered.get(accept.party, ())
+        return frozenset(author for author, send in offers if self.admits(accept, author, send))
 
     # --- remarks -------------------------------------------------------------------------------
 
@@ -189,7 +183,7 @@ class _Linting:
     def _beyond(self, clause: Clause, within: Sequence[Sequence[str]]) -> Iterator[Lint]:
         """No key that may be written is among its keys and not among its exceptions. (`check`
         refuses what is plain from one pattern.)"""
-        left_over = self._ask([texts(clause.keys), *within], texts(clause.excepts))
+        left_over = self.ask([texts(clause.keys), *within], texts(clause.excepts))
         if left_over.absent:
             text = "no key that may be written is left by its `keys` and `except`"
             yield Lint(NEVER, clause.rule, text)
@@ -204,7 +198,7 @@ class _Linting:
                 kept = (EVERYONE, *kept)
             if not kept or forbid.bucket not in (EVERY_BUCKET, send.bucket):
                 continue
-            if implies(send.when, forbid.when) and spared(self._ask, forbid, send).absent:
+            if implies(send.when, forbid.when) and spared(self.ask, forbid, send).absent:
                 yield Lint(NEVER, send.rule, f"all of it is forbidden by {forbid.rule}", kept)
 
     def covered(self) -> Iterator[Lint]:
@@ -212,13 +206,13 @@ class _Linting:
         for sends in rules.sends.values():
             yield from self._pairs(sends, self._send_covers)
         for forbids in rules.forbids.values():
-            yield from self._pairs(forbids, lambda a, b: forbid_covers(self._ask, a, b))
+            yield from self._pairs(forbids, lambda a, b: forbid_covers(self.ask, a, b))
         for accepts in self.consenting.values():
-            yield from self._pairs(accepts, lambda a, b: accept_covers(self._ask, a, b))
+            yield from self._pairs(accepts, lambda a, b: accept_covers(self.ask, a, b))
 
     def _send_covers(self, outer: Send, inner: Send) -> bool | None:
         stated = inner.bucket in self.mesh.buckets
-        return send_covers(self._ask, outer, inner, self.starts, stated=stated)
+        return send_covers(self.ask, outer, inner, self.starts, stated=stated)
 
     def _pairs(self, clauses: Sequence[C], covers: Callable[[C, C], bool | None]) -> Iterator[Lint]:
         """Of rules that cover each other the first one counts."""
@@ -232,10 +226,3 @@ class _Linting:
             elif answer:
                 gone.add(inner.rule)
                 yield Lint(COVERED, inner.rule, f"adds nothing to {outer.rule}")
-
-    def _ask(self, within: Sequence[Sequence[str]], without: Iterable[str]) -> Witness:
-        if self.left <= 0:
-            return Witness("", False, 0)
-        found = witness(within, without, min(STEPS_MAX, self.left))
-        self.left -= found.steps
-        return found

@@ -17,6 +17,8 @@ from gateway.policy.patterns import Automaton, Some, tokens
 STEPS_MAX = 50_000
 """Characters tried in one question, over all sets of states: some tenths of a second."""
 
+ALL_STEPS_MAX = 2_000_000
+"""Steps for all questions about one policy, or two: some twenty seconds."""
 STATES_A_STEP = 16
 """States that are moved on at the price of one more step."""
 PLAIN = string.ascii_lowercase + string.digits
@@ -46,6 +48,25 @@ def witness(
     as if it reached further.
     """
     return _Search(within, without, steps).result()
+
+
+class Questions:
+    """Asks each question once, and answers all of them within so many steps; what is left then
+    nobody can tell."""
+
+    def __init__(self, steps: int = ALL_STEPS_MAX) -> None:
+        self._left = steps
+        self._known: dict[tuple[tuple[tuple[str, ...], ...], tuple[str, ...]], Witness] = {}
+
+    def __call__(self, within: Sequence[Sequence[str]], without: Iterable[str] = ()) -> Witness:
+        question = (tuple(map(tuple, within)), tuple(without))
+        found = self._known.get(question)
+        if found is None:
+            if self._left <= 0:
+                return Witness("", False, 0)
+            found = self._known[question] = witness(*question, min(STEPS_MAX, self._left))
+            self._left -= found.steps
+        return found
 
 
 class _Union:

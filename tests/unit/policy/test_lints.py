@@ -22,6 +22,7 @@ from gateway.policy.lints import (
 )
 from gateway.policy.mesh import Mesh
 from gateway.policy.rules import Policy, Rules
+from gateway.policy.witness import Questions
 from tests.unit.policy import worlds
 from tests.unit.policy.test_rules import mesh
 
@@ -35,7 +36,7 @@ def acme(*rules: str, forbids: Collection[str] = ()) -> str:
 
 
 def found(subject: Mesh, kind: str) -> list[tuple[str, tuple[str, ...]]]:
-    every = lints(subject, {}, dict.fromkeys(subject.policy.starting, 1))
+    every = lints(subject, {}, dict.fromkeys(subject.policy.starting, 1), Questions())
     assert not [each for each in every if each.kind == UNCLEAR]
     return [(each.rule.id, each.parties) for each in every if each.kind == kind]
 
@@ -142,7 +143,7 @@ def test_hostile_patterns_are_said_to_be_unclear() -> None:
             f"bucket: orders, keys: ['{other}'], to: {{globex: copy}}",
         )
     )
-    every = lints(subject, {}, {})
+    every = lints(subject, {}, {}, Questions())
     assert {each.kind for each in every} >= {UNCLEAR} or not [
         each for each in every if each.kind == COVERED
     ]
@@ -173,7 +174,7 @@ def test_rules_that_are_covered_or_never_match_could_be_taken_out(seed: int) -> 
     rnd = random.Random(seed)
     subject = worlds.mesh(worlds.world(rnd))
     made = worlds.bucket(subject, worlds.MADE)
-    remarks = lints(subject, {worlds.MADE: made}, {})
+    remarks = lints(subject, {worlds.MADE: made}, {}, Questions())
     assert not [each for each in remarks if each.kind == UNCLEAR]
     for kind in (COVERED, NEVER):
         less = without(subject.policy, superfluous(remarks, kind))

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.policy.patterns import compiled
-from gateway.policy.witness import witness
+from gateway.policy.witness import Questions, witness
 from tests.unit.policy.test_patterns import PATTERNS, plainly
 
 LISTS = st.lists(PATTERNS, min_size=1, max_size=2)
@@ -70,3 +70,13 @@ def test_long_literals_are_no_trouble() -> None:
     assert witness([[f"{long}/**"]], [f"{long}/a**"]).key == f"{long}/"
     every = "".join(map(chr, range(0x21, 0x7F))).replace("*", "").replace("/", "")
     assert witness([[f"{char}**" for char in every]], [f"{char}**" for char in every]).absent
+
+
+def test_questions_are_asked_once_and_bounded_together() -> None:
+    ask = Questions(steps=100)
+    first = ask([["a/**"]], ["b/**"])
+    assert (first.key[:2], ask([["a/**"]], ["b/**"])) == ("a/", first)
+    for n in range(100):
+        ask([[f"{n}/**"]], [f"{n}/**"])
+    assert not ask([["c/**"]], ["d/**"]).sure
+    assert ask([["a/**"]], ["b/**"]) == first
