@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
+import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
@@ -92,16 +94,25 @@ class FileStore:
     ) -> Written:
         naming.natural(key)
         body = bodies.exact(body, parcel.size)
+        seen = hashlib.sha256()
+        if not parcel.sha256:  # of an upload in parts nobody has hashed the whole yet
+            body = self._hashed(body, seen)
         held, whole = await bodies.first(body, SMALL_BYTES_MAX)
         if whole:
-            return await self._hop(self._deliver_small, key, parcel, held, replace)
+            return await self._hop(self._deliver_small, key, _named(parcel, seen), held, replace)
         staged = await self._hop(self._stage, held, named=True)
         held.clear()
         try:
             await self._pour(staged, body)
+            parcel = _named(parcel, seen)
             return await self._hop(self._folder.deliver, key, parcel, staged, replace)
         finally:
             await self._hop(self._disk.discard, staged)
+
+    async def _hashed(self, body: Chunks, seen: hashlib._Hash) -> Chunks:
+        async for chunk in body:
+            await self._hop(seen.update, chunk)
+            yield chunk
 
     async def examine(self, key: str) -> Placed | None:
         return await self._hop(self._folder.examine, key)
@@ -219,6 +230,11 @@ class FileStore:
     def _submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         call = functools.partial(_guarded, work, *args, **kwargs)
         return asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+
+def _named(parcel: Parcel, seen: hashlib._Hash) -> Parcel:
+    """The marks name the content, so that a restored folder still holds our copies."""
+    return parcel if parcel.sha256 else dataclasses.replace(parcel, sha256=seen.hexdigest())
 
 
 async def _ended(doing: asyncio.Future[T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import os
 import shutil
@@ -341,6 +342,21 @@ def test_a_restored_folder_still_holds_our_copies(store: FileStore, root: Path) 
     placed = asyncio.run(examined(store, "x"))
     assert (placed.altered, placed.version) == (False, "v1")
     deliver(store, "x", b"newer", replace=placed.etag)
+
+
+@pytest.mark.parametrize("data", [b"data", b"x" * 3_000_000])
+def test_also_those_whose_content_was_not_hashed_before(
+    store: FileStore, root: Path, data: bytes
+) -> None:
+    """Of an upload in parts the sender knows no SHA-256 of the whole."""
+    sent = dataclasses.replace(parcel(data), sha256="")
+    asyncio.run(store.deliver("x", sent, pieces(data, 100_000), replace=None))
+    copied = root.with_name("restored")
+    shutil.copytree(root, copied)
+    shutil.rmtree(root)
+    copied.rename(root)
+    placed = asyncio.run(examined(store, "x"))
+    assert (placed.altered, placed.version) == (False, "v1")
 
 
 def test_a_foreign_folder_in_the_way_is_gone_around(store: FileStore, root: Path) -> None:
