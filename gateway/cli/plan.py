@@ -18,12 +18,15 @@ from gateway.policy.lints import Lint
 from gateway.policy.plan import Line, Tally
 
 CHANGE = 3
+FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
 COLUMNS = ("party", "effect", "rule", "how", "files", "versions", "bytes", "egress", "such as")
 
 
 @click.command("plan")
-@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument(
+    "folder", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True)
+)
 @click.option("--all", "every", is_flag=True, help="Remarks that were there before the edit too.")
 @command
 def plan_command(session: Session, folder: Path | None, every: bool) -> None:

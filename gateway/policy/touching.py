@@ -7,7 +7,7 @@ say the same.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 
 from gateway.policy.clauses import EVERY_BUCKET, EVERYONE, NOTHING, Accept, Clause, Send
 from gateway.policy.mesh import Mesh
@@ -18,7 +18,7 @@ class Touching:
     """Asked of bucket and key: may the two policies say different things of a version there?"""
 
     def __init__(self, old: Mesh | None, new: Mesh) -> None:
-        self._everything = old is None or _homes(old) != _homes(new)
+        self._everything = old is None or _moved(old, new)
         differing = list(_differing(old, new)) if old else []
         self._buckets = frozenset(_buckets(old, new, differing)) if old else frozenset[str]()
         meshes = [mesh for mesh in (old, new) if mesh]
@@ -58,9 +58,14 @@ def _meets(clause: Clause, author: str, send: Send) -> bool:
     return author == clause.rule.owner
 
 
-def _homes(mesh: Mesh) -> Mapping[str, str]:
-    """Also tells which parties there are, and so who may be a guest of a bucket."""
-    return {name: party.home.name if party.home else "" for name, party in mesh.parties.items()}
+def _moved(old: Mesh, new: Mesh) -> bool:
+    """Has a party that stays another store for its copies?"""
+    return any(_home(old, name) != _home(new, name) for name in old.parties.keys() & new.parties)
+
+
+def _home(mesh: Mesh, name: str) -> str:
+    home = mesh.parties[name].home
+    return home.name if home else ""
 
 
 def _differing(old: Mesh, new: Mesh) -> Iterator[Clause]:
@@ -89,9 +94,13 @@ def _buckets(old: Mesh, new: Mesh, differing: Iterable[Clause]) -> Iterator[str]
     for name in old.buckets.keys() | new.buckets.keys():
         if _rights(old, name) != _rights(new, name):
             yield name
-    yield from (
-        clause.bucket for clause in differing if clause.bucket not in {EVERY_BUCKET, *new.buckets}
-    )
+    stated = {EVERY_BUCKET, *new.buckets}
+    yield from (clause.bucket for clause in differing if clause.bucket not in stated)
+    strangers = old.parties.keys() ^ new.parties.keys()
+    for sends in new.policy.rules.sends.values():
+        for send in sends:
+            if send.bucket not in stated and not strangers.isdisjoint(send.to):
+                yield send.bucket
 
 
 def _rights(mesh: Mesh, name: str) -> tuple[object, ...] | None:

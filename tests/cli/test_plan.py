@@ -103,6 +103,10 @@ def test_a_mistake_is_told_with_its_place_and_exits_2(site: Site) -> None:
     assert f"{place}:4:36: unknown field `keyz`; did you mean `keys`?" in result.stderr
 
 
+def test_a_folder_that_is_not_there_exits_2(site: Site) -> None:
+    assert site.call("policy", "plan", str(site.folder / "nowhere")).exit_code == 2
+
+
 def test_without_a_catalog_there_is_nothing_to_compare_with(site: Site) -> None:
     result = site.call("policy", "plan")
     assert result.exit_code == 2

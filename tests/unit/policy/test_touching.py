@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.model import Mode, Share
+from gateway.policy.document import load
+from gateway.policy.mesh import Mesh
 from gateway.policy.touching import Touching
 from tests.unit.policy import worlds
 from tests.unit.policy.naive import World
@@ -104,6 +107,11 @@ def touched(edit: Callable[[World], object]) -> set[str]:
             lambda world: world.files["acme"].update({"forbids": [{"to": ["*"]}]}),
             {"orders/a/1", "orders/b/1"},
         ),
+        (lambda world: world.topology["parties"].update({"hooli": {}}), set()),
+        (
+            lambda world: world.topology["parties"]["acme"]["store"].update({"name": "eu"}),
+            {f"{bucket}/{key}" for bucket in ("orders", "other") for key in ("a/1", "b/1", "c/1")},
+        ),
         (
             lambda world: world.topology["buckets"]["other"]["members"].update({"globex": {}}),
             {"other/a/1", "other/b/1", "other/c/1"},
@@ -114,3 +122,25 @@ def test_an_edit_touches_what_its_rules_are_about(
     edit: Callable[[World], object], keys: set[str]
 ) -> None:
     assert touched(edit) == keys
+
+
+def guests(*parties: str) -> Mesh:
+    """Acme made a bucket, and names globex and hooli in it; these parties there are."""
+    world = base()
+    made = {"bucket": "acme-lab", "keys": ["**"], "to": {"globex": "share", "hooli": "share"}}
+    world.topology["parties"]["acme"]["create_buckets"] = ["acme-*"]
+    world.files["acme"]["sends"] = [made]
+    texts = worlds.texts(world)
+    good = {**world.topology, "parties": {**world.topology["parties"], "hooli": {}}}
+    last = {**texts, "topology.yaml": json.dumps(good)}
+    topology = {**world.topology, "parties": {**world.topology["parties"]}}
+    topology["parties"].update({party: {} for party in parties})
+    loaded = load({**texts, "topology.yaml": json.dumps(topology)}, base="/srv", last_good=last)
+    assert loaded.mesh is not None
+    return loaded.mesh
+
+
+def test_a_party_that_comes_or_goes_may_be_a_guest_of_a_bucket_that_somebody_made() -> None:
+    assert Touching(guests(), guests("hooli"))("acme-lab", "x")
+    assert Touching(guests("hooli"), guests())("acme-lab", "x")
+    assert not Touching(guests("hooli"), guests("hooli", "umbra"))("acme-lab", "x")
