@@ -25,8 +25,8 @@ class Event:
 
     `kind` is one of: write, marker, unwrite, tags, grants (a version decided again), lock, bucket,
     delivery, consumed, check (a copy or an extent that is not, or again is, as it should be),
-    policy, key, start, stop, tick, reads (a batch), read, list, refusal (the three that live in a
-    batch).
+    policy, key, folder, start, stop, tick, reads (a batch), read, list, refusal, upload (one that a
+    session dropped; these four live in a batch).
     `recipients` maps each party to what was decided for it. `readers` are the parties whose view
     the event belongs to: they get the openings of its fields, but of `recipients` a reader other
     than `party` gets its own entry alone, and of `rule` only what is in its own file.

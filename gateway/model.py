@@ -117,7 +117,7 @@ class Extent:
 class Source:
     """Where a version's bytes or idea came from: CopyObject, UploadPartCopy, derived-from."""
 
-    kind: str  # "copy" | "part-copy" | "derived"
+    kind: str  # "copy" | "part-copy" | "derived" | "rename"
     ref: ObjectRef
     version: str
 

@@ -74,6 +74,7 @@ GONE = frozenset({DELETED, MARKED, EXPIRED, EXPIRED_BY_MARKER})
 """What takes a version out of views."""
 
 FORM_DOOR = "s3-form"
+FILE_DOOR = "sftp"
 """The door of versions that came as a browser's form."""
 
 QUEUE_MAX = 100_000
@@ -156,9 +157,9 @@ def watchers_from(rows: Iterable[tuple[str, str, str]]) -> Watchers:
 
 def created(version: Version) -> str:
     """The event of a version that enters a view: how it came to be, told from itself."""
-    if any(source.kind == "copy" for source in version.sources):
+    if any(source.kind in ("copy", "rename") for source in version.sources):
         return COPY
-    if version.parts:
+    if version.parts and version.door != FILE_DOOR:
         return COMPLETED
     return POST if version.door == FORM_DOOR else PUT
 

@@ -30,6 +30,7 @@ from gateway.catalog.places import Shelf as Shelf
 from gateway.catalog.rebuilt import Rebuilding as Rebuilding
 from gateway.catalog.rebuilt import Restored as Restored
 from gateway.catalog.rebuilt import RestoredCopy as RestoredCopy
+from gateway.catalog.stagings import Stagings as Stagings
 from gateway.catalog.values import Applied as Applied
 from gateway.catalog.values import Backlog as Backlog
 from gateway.catalog.values import Change as Change
@@ -51,6 +52,7 @@ from gateway.catalog.values import Relock as Relock
 from gateway.catalog.values import Retag as Retag
 from gateway.catalog.values import SealedKey as SealedKey
 from gateway.catalog.values import Sees as Sees
+from gateway.catalog.values import Staged as Staged
 from gateway.catalog.values import Step as Step
 from gateway.catalog.values import Story as Story
 from gateway.catalog.values import Survey as Survey
@@ -84,6 +86,10 @@ class Ledger(Protocol):
 
     async def commit(self, change: Change) -> Version:
         """ONE transaction. Returns the version as committed (after Unwrite: as it was)."""
+        ...
+
+    async def commit_all(self, each: Sequence[Write]) -> Sequence[Version]:
+        """All of them, in this order, in ONE transaction, or none."""
         ...
 
     async def head(
@@ -360,6 +366,7 @@ class Catalog(
     Ledger,
     Configurations,
     Uploads,
+    Stagings,
     Extents,
     Surveys,
     KeyWalks,

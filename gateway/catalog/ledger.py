@@ -27,7 +27,7 @@ from gateway.catalog.rows import (
     version_of,
 )
 from gateway.catalog.standings import declared_settings
-from gateway.catalog.values import Change, Page, Query, Sees, Story
+from gateway.catalog.values import Change, Page, Query, Sees, Story, Write
 from gateway.catalog.writer import Transaction
 from gateway.errors import BucketExists, BucketNotEmpty, NoSuchBucket
 from gateway.model import (
@@ -116,6 +116,9 @@ SELECT -age, party, mode, rule, revision, opened, ? FROM grants WHERE party = ? 
 class SqliteLedger(Desk):
     async def commit(self, change: Change) -> Version:
         return await self.write(partial(changes.commit, change=change))
+
+    async def commit_all(self, each: Sequence[Write]) -> Sequence[Version]:
+        return await self.write(lambda tx: [changes.write(tx, change) for change in each])
 
     async def head(
         self, party: str, ref: ObjectRef, *, version: str = "", as_of: int | None = None

@@ -22,6 +22,7 @@ from gateway.catalog.outbox import SqliteOutbox
 from gateway.catalog.policies import SqlitePolicies
 from gateway.catalog.restoring import SqliteRebuilding
 from gateway.catalog.settings import SqliteSettings
+from gateway.catalog.staging import SqliteStaging
 from gateway.catalog.standings import SqliteStandings
 from gateway.catalog.surveying import SqliteSurvey
 from gateway.catalog.uploads import SqliteUploads
@@ -47,6 +48,7 @@ class SqliteCatalog(
     SqliteLedger,
     SqliteStandings,
     SqliteUploads,
+    SqliteStaging,
     SqliteExtents,
     SqliteSurvey,
     SqliteKeyWalks,

@@ -28,11 +28,11 @@ SELECT number, size, etag, at, rest FROM parts WHERE upload = ? AND number > ?
 ORDER BY number LIMIT ?"""
 STALE = f"""
 SELECT {UPLOAD} FROM uploads
-WHERE bucket = ? AND version = '' AND begun < ? AND (begun, id) > (?, ?)
+WHERE bucket = ? AND version = '' AND staged = '' AND begun < ? AND (begun, id) > (?, ?)
 ORDER BY begun, id LIMIT ?"""
 OPEN = f"""
 SELECT {UPLOAD} FROM uploads INDEXED BY uploads_open
-WHERE bucket = ? AND party = ? AND version = ''
+WHERE bucket = ? AND party = ? AND version = '' AND staged = ''
   AND (key, begun, id) > (CAST(? AS TEXT), ?, ?) AND key < CAST(? AS TEXT)
 ORDER BY key, begun, id"""
 
@@ -44,7 +44,7 @@ Spot = tuple[bytes, int, str]
 
 class SqliteUploads(Desk):
     async def begin(self, upload: Upload) -> None:
-        insert = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
+        insert = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, 0, '')"
         await self.write(lambda tx: tx.run(insert, upload_row(upload)))
 
     async def upload(self, upload: str) -> Upload | None:

@@ -20,6 +20,7 @@ from gateway.model import (
     Mode,
     ObjectRef,
     Receipt,
+    Upload,
     Version,
 )
 
@@ -193,6 +194,16 @@ class Applied:
     party: str
     principal: str
     changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A file that is being written: how many bytes are durable, and the number of its last
+    part."""
+
+    upload: Upload
+    size: int
+    parts: int
 
 
 Change = Write | Unwrite | Retag | Relock | FirstRead | Consume

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from gateway.catalog import Entry, Expect, Page
+from gateway.catalog import Entry, Expect, Page, Staged
 from gateway.exchange.adopting import Adopting, Adoption
 from gateway.exchange.buckets import Buckets
 from gateway.exchange.consuming import Consuming
@@ -15,10 +15,12 @@ from gateway.exchange.history import History
 from gateway.exchange.lifecycle import Lifecycle
 from gateway.exchange.listing import Listing, Span
 from gateway.exchange.locking import Locking
+from gateway.exchange.moving import Moving
 from gateway.exchange.notifying import Notifying
 from gateway.exchange.objects import Objects
 from gateway.exchange.pace import BUSY_VERSIONS, IDLE_VERSIONS, Pace
 from gateway.exchange.removals import Removals
+from gateway.exchange.staging import Bytes, Staging
 from gateway.exchange.tagging import Tagging
 from gateway.exchange.terms import (
     Completion,
@@ -46,6 +48,8 @@ class Exchange:
         self.locking = Locking(self._floor, self.objects)
         self.uploads = Uploads(self._floor, self.objects)
         self.listing = Listing(self._floor)
+        self.staging = Staging(self._floor, self.objects)
+        self.moving = Moving(self._floor, self.objects, self.removals, self.consuming, self.listing)
         self.buckets = Buckets(self._floor)
         self.notifying = Notifying(self._floor)
         self.history = History(self._floor)
@@ -90,6 +94,7 @@ class Exchange:
 __all__ = [
     "Adopting",
     "Adoption",
+    "Bytes",
     "Completion",
     "Convergence",
     "CopySource",
@@ -105,6 +110,7 @@ __all__ = [
     "Reading",
     "Removed",
     "Span",
+    "Staged",
     "StoreOf",
     "overall_status",
 ]

@@ -15,6 +15,7 @@ from gateway.catalog import (
     Expect,
     Ledger,
     Places,
+    Stagings,
     Surveys,
     Uploads,
 )
@@ -60,7 +61,9 @@ READERS = frozenset({May.READ, May.BOTH})
 WRITERS = frozenset({May.WRITE, May.BOTH})
 
 
-class Rows(Ledger, Configurations, Uploads, Surveys, Convergence, Checks, Places, Protocol):
+class Rows(
+    Ledger, Configurations, Uploads, Stagings, Surveys, Convergence, Checks, Places, Protocol
+):
     """What the verbs need of the catalog."""
 
 

@@ -131,12 +131,27 @@ class Objects:
         kept = draft or Draft(headers=old.headers, metadata=old.metadata)
         kept = replace(kept, tags=old.tags if tags is None else tags.tags, lock=lock)
         version = self.new_version(caller, ref, bucket, kept)
-        version = replace(version, sources=(*version.sources, Source("copy", old.ref, old.id)))
-        if all(e.party == caller.party and e.owned for e in old.extents):
-            whole = _same_bytes(version, old)
-        else:
-            whole = await self._moved(caller, version, reading)
+        whole = await self._taken_over(caller, version, reading, "copy")
         return await self.publish(caller, bucket, Publication(whole, expect, wait=wait))
+
+    async def renamed(self, caller: Caller, source: ObjectRef, ref: ObjectRef) -> Version:
+        """What a source is under another name, ready to be committed: with all that it says of
+        itself, and over the same bytes where they are the caller's own."""
+        bucket = await self._floor.writable(caller, ref)
+        reading = await self._source(caller, CopySource(source))
+        old = reading.version
+        draft = Draft(headers=old.headers, metadata=old.metadata, tags=old.tags)
+        version = self.new_version(caller, ref, bucket, draft)
+        return await self._taken_over(caller, version, reading, "rename")
+
+    async def _taken_over(
+        self, caller: Caller, version: Version, reading: Reading, how: str
+    ) -> Version:
+        old = reading.version
+        version = replace(version, sources=(*version.sources, Source(how, old.ref, old.id)))
+        if all(e.party == caller.party and e.owned for e in old.extents):
+            return _same_bytes(version, old)
+        return await self._moved(caller, version, reading)
 
     async def _source(self, caller: Caller, source: CopySource) -> Reading:
         """A read of the source by the caller, judged before a byte moves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.catalog import Expect, Promise, Retag, Write
 from gateway.errors import CatalogUnavailable, PolicyMoved
@@ -51,26 +51,36 @@ async def commit_version(
     """
     ref = ready.version.ref
     expect = await floor.judged_on_view(caller, ref, bucket, ready.expect)
+    ready = replace(ready, expect=expect)
     decision = Decision("")
 
     def change() -> Write:
         nonlocal decision
-        decision = floor.mesh.policy.decide(ready.version.facts, bucket)
+        made, decision = written(floor, caller, bucket, ready)
         fault("exchange.before-commit")
-        return Write(
-            version=ready.version,
-            revision=decision.revision,
-            event=decided_event(floor, "write", "stored", caller, ready.version, decision),
-            grants=grants_of(caller.party, decision),
-            promises=promises_of(decision),
-            expect=expect,
-            upload=ready.upload,
-            parts=ready.parts,
-        )
+        return made
 
     committed = await commit_decided(floor, caller, ref, bucket, change)
     fault("exchange.after-commit")
     return committed, decision
+
+
+def written(
+    floor: Floor, caller: Caller, bucket: Bucket, ready: Publication
+) -> tuple[Write, Decision]:
+    """What is to be committed, as the policy in force decides now."""
+    decision = floor.mesh.policy.decide(ready.version.facts, bucket)
+    change = Write(
+        version=ready.version,
+        revision=decision.revision,
+        event=decided_event(floor, "write", "stored", caller, ready.version, decision),
+        grants=grants_of(caller.party, decision),
+        promises=promises_of(decision),
+        expect=ready.expect,
+        upload=ready.upload,
+        parts=ready.parts,
+    )
+    return change, decision
 
 
 async def commit_decided(

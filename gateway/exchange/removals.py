@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gateway.catalog import Expect, Unwrite, Write
@@ -81,6 +81,22 @@ class Removals:
         unmet = held is None and bool(expect)  # what was to be there is not: nothing to mark
         if unmet or (absent and bucket.versioning is Versioning.OFF):
             return Removed()
+        change = await self.marking(caller, ref, bucket, held, expect, judged)
+        committed = await commit_decided(self._floor, caller, ref, bucket, change)
+        fault("exchange.after-marker")
+        label = label_of(bucket, committed)
+        return Removed(label, marker=bool(label))
+
+    async def marking(
+        self,
+        caller: Caller,
+        ref: ObjectRef,
+        bucket: Bucket,
+        held: Held | None,
+        expect: Expect = Expect(),  # noqa: B008
+        judged: Judged | None = None,
+    ) -> Callable[[], Write]:
+        """Makes the marker that hides what is held, as policy has it when it is called."""
         marker = self._marker(caller, ref, bucket, held)
         expect = await self._floor.judged_on_view(caller, ref, bucket, expect)
         holders = await self._floor.rows.grants_of(held.version.number) if held else ()
@@ -109,10 +125,7 @@ class Removals:
                 withheld=self._floor.withheld(holders, held.version if held else None, bucket),
             )
 
-        committed = await commit_decided(self._floor, caller, ref, bucket, change)
-        fault("exchange.after-marker")
-        label = label_of(bucket, committed)
-        return Removed(label, marker=bool(label))
+        return change
 
     async def _unwrite(
         self,

@@ -271,7 +271,7 @@ def _assembled(
     joined = b"".join(bytes.fromhex(part.etag) for part in parts)
     etag = hashlib.md5(joined, usedforsecurity=False).hexdigest()
     algorithm, kind = _checksum_kind(upload, parts)
-    value = _checksum(algorithm, kind, parts)
+    value = combined(algorithm, parts, kind)
     if claim.checksums.get(algorithm, value) != value:
         raise BadDigest(algorithm=algorithm)
     sources = {source: None for part in parts for source in part.sources}
@@ -299,7 +299,8 @@ def _checksum_kind(upload: Upload, parts: Sequence[Part]) -> tuple[str, str]:
     return algorithm, "FULL_OBJECT" if ALGORITHMS[algorithm].combine else "COMPOSITE"
 
 
-def _checksum(algorithm: str, kind: str, parts: Sequence[Part]) -> str:
+def combined(algorithm: str, parts: Sequence[Part], kind: str = "FULL_OBJECT") -> str:
+    """The checksum (base64) of what the parts make, "" where not all of them have one."""
     values = [part.checksums.get(algorithm) for part in parts]
     if not algorithm or None in values:
         return ""

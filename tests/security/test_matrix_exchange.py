@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from gateway.catalog import Staged
 from gateway.errors import CrossdockError, Denied, NotFound
 from gateway.exchange import Completion, CopySource, Draft, Exchange, Expect, PartClaim, Span
 from gateway.exchange.intake import EMPTY_CLAIMS
 from gateway.locks import LockRule
-from gateway.model import Caller, Chunks, ObjectRef, Versioning
+from gateway.model import Caller, Chunks, ObjectRef, Principal, Upload, Versioning
 from tests.security.attempts import (
     ACTORS,
     EMPTY,
@@ -34,6 +35,7 @@ INNER = frozenset(
     {
         *("objects.publish", "objects.visible", "objects.found", "objects.new_version"),
         *("consuming.deleted", "consuming.unnamed"),
+        *("objects.renamed", "removals.marking", "staging.dropped"),
     }
 )
 """What the parts give to each other once the asking is done; no door may call these."""
@@ -43,11 +45,13 @@ PARTS = frozenset(
         "objects",
         "consuming",
         "removals",
+        "staging",
         "tagging",
         "locking",
         "uploads",
         "listing",
         "buckets",
+        "moving",
         "notifying",
         "history",
     ]
@@ -68,11 +72,17 @@ class Unread:
 
 SECRET = ObjectRef("orders", SECRET_KEY)
 SHARED = ObjectRef("orders", "shared/big")
+FOLDER = ObjectRef("orders", "invoices/f/")
 FROM = CopySource(SECRET)
 PARTS_CLAIMED = Completion((PartClaim(1, "x"),))
 NO_CONDITION, IF_ABSENT = Expect(), Expect(if_none_match=("*",))
 
 Verb = Callable[[Exchange, Caller, Prey], Awaitable[Any]]
+
+
+def staged(prey: Prey) -> Staged:
+    """What somebody claims to have staged."""
+    return Staged(Upload(prey.upload, SECRET, Principal("acme", "erp"), 1), 0, 0)
 
 
 def own(caller: Caller) -> ObjectRef:
@@ -151,6 +161,22 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("buckets.delete", "lounge", lambda e, c, p: e.buckets.delete(c, LOUNGE)),
     ("buckets.set_versioning", "lounge",
      lambda e, c, p: e.buckets.set_versioning(c, LOUNGE, Versioning.ENABLED)),
+    ("staging.begin", "write", lambda e, c, p: e.staging.begin(c, SECRET, Draft())),
+    ("staging.look", "bucket", lambda e, c, p: e.staging.look(c, SECRET)),
+    ("staging.page", "bucket", lambda e, c, p: e.staging.page(c, "orders", "")),
+    ("staging.append", "write", lambda e, c, p: e.staging.append(c, staged(p), Unread())),
+    ("staging.describe", "write", lambda e, c, p: e.staging.describe(c, staged(p), {})),
+    ("staging.move", "write", lambda e, c, p: e.staging.move(c, staged(p), own(c))),
+    ("staging.publish", "write",
+     lambda e, c, p: e.staging.publish(c, staged(p), SECRET, NO_CONDITION)),
+    ("staging.abandon", "write", lambda e, c, p: e.staging.abandon(c, staged(p))),
+    ("staging.make_folder", "write", lambda e, c, p: e.staging.make_folder(c, FOLDER)),
+    ("staging.drop_folder", "write", lambda e, c, p: e.staging.drop_folder(c, FOLDER)),
+    ("staging.folders", "bucket", lambda e, c, p: e.staging.folders(c, FOLDER)),
+    ("moving.rename", "consume",
+     lambda e, c, p: e.moving.rename(c, SECRET, ObjectRef("orders", "invoices/y"), replaces=True)),
+    ("moving.rename_folder", "list",
+     lambda e, c, p: e.moving.rename_folder(c, ObjectRef("orders", "none/"), FOLDER)),
     ("history.of", "read", lambda e, c, p: e.history.of(c, SECRET)),
 )
 # fmt: on

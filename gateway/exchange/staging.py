@@ -1,0 +1,249 @@
+"""Files written name by name, as sFTP does: staged, seen by their principal alone, then published.
+
+What arrives lies as extents in the author's store from the first append on, so giving a file its
+final name is one commit, whatever its size, and one version comes of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from gateway.catalog import Expect, Staged
+from gateway.errors import NoSuchUpload, TooLarge
+from gateway.exchange.drafts import check_draft
+from gateway.exchange.floor import Floor
+from gateway.exchange.intake import DEFAULT_CHECKSUM, EMPTY_CLAIMS, Taken, take
+from gateway.exchange.objects import Objects, extent_key
+from gateway.exchange.publishing import Publication
+from gateway.exchange.terms import Draft, Found
+from gateway.exchange.uploads import combined
+from gateway.extents import Label
+from gateway.faults import fault
+from gateway.model import (
+    OBJECT_BYTES_MAX,
+    PART_NUMBER_MAX,
+    Body,
+    Caller,
+    Chunks,
+    Extent,
+    ObjectRef,
+    Part,
+    Upload,
+    Version,
+)
+
+PAGE_MAX = 1000
+SHA256 = "sha256"
+"""Kept with a part, for a file that is one part: the content's identity."""
+
+
+class Staging:
+    def __init__(self, floor: Floor, objects: Objects) -> None:
+        self._floor = floor
+        self._objects = objects
+
+    async def begin(
+        self, caller: Caller, ref: ObjectRef, draft: Draft, *, onto: Version | None = None
+    ) -> Staged:
+        """Begins a file, if the caller may write the key; what its principal was writing there
+        makes way. `onto`: it begins as that version, which the caller has read."""
+        await self._floor.writable(caller, ref)
+        check_draft(draft)
+        self._floor.home(caller, ref)
+        upload = Upload(
+            id=self._floor.means.ids(),
+            ref=ref,
+            principal=caller.principal,
+            begun=self._floor.means.clock(),
+            headers=draft.headers,
+            metadata=draft.metadata,
+            tags=draft.tags,
+        )
+        await self._floor.rows.stage(upload)
+        fault("exchange.staged")
+        staged = Staged(upload, 0, 0)
+        return staged if onto is None else await self._continue(caller, staged, onto)
+
+    async def look(self, caller: Caller, ref: ObjectRef) -> Staged | None:
+        """What the principal itself is writing under that name; of others' nothing is told."""
+        await self._floor.bucket(caller, ref.bucket)
+        return await self._floor.rows.staged(caller.principal, ref)
+
+    async def page(
+        self, caller: Caller, bucket: str, prefix: str, after: str = "", limit: int = PAGE_MAX
+    ) -> Sequence[Staged]:
+        await self._floor.bucket(caller, bucket)
+        return await self._floor.rows.page_staged(
+            caller.principal, bucket, prefix, after, min(limit, PAGE_MAX)
+        )
+
+    async def append(self, caller: Caller, staged: Staged, body: Body) -> Staged:
+        """Makes more bytes durable at the file's end. Raises NoSuchUpload if it made way or was
+        published, TooLarge, Denied once policy takes the right away, and the store's errors."""
+        upload = await self._mine(caller, staged)
+        number = staged.parts + 1
+        if number > PART_NUMBER_MAX or staged.size + (body.size or 0) > OBJECT_BYTES_MAX:
+            raise TooLarge(limit=OBJECT_BYTES_MAX)
+        taken = await self._take(caller, upload, number, body)
+        part = _part(number, taken, self._floor.means.clock())
+        await self._floor.rows.add_part(upload.id, part)
+        fault("exchange.appended")
+        return Staged(upload, staged.size + part.size, number)
+
+    async def describe(self, caller: Caller, staged: Staged, metadata: Mapping[str, str]) -> None:
+        """More metadata for the version to be."""
+        upload = await self._mine(caller, staged)
+        check_draft(Draft(metadata={**upload.metadata, **metadata}))
+        await self._floor.rows.describe_staged(upload.id, metadata)
+
+    async def move(self, caller: Caller, staged: Staged, ref: ObjectRef) -> Staged:
+        """Another name for a file that is still being written."""
+        upload = await self._mine(caller, staged)
+        await self._floor.writable(caller, ref)
+        await self._floor.rows.move_staged(upload.id, ref)
+        return replace(staged, upload=replace(upload, ref=ref))
+
+    async def publish(
+        self, caller: Caller, staged: Staged, ref: ObjectRef, expect: Expect
+    ) -> Found:
+        """Makes it one version under `ref`. When this returns, nothing of it can be lost. Raises
+        as put does; the file is then still staged."""
+        bucket = await self._floor.writable(caller, ref)
+        upload = await self._mine(caller, staged)
+        parts = await self._floor.rows.parts(upload.id)
+        if not parts:
+            staged = await self.append(caller, staged, Bytes(b""))
+            parts = await self._floor.rows.parts(upload.id)
+        draft = Draft(upload.headers, upload.metadata, upload.tags)
+        version = assembled(self._objects.new_version(caller, ref, bucket, draft), parts)
+        listed = tuple((part.number, part.etag) for part in parts)
+        return await self._objects.publish(
+            caller, bucket, Publication(version, expect, upload.id, listed)
+        )
+
+    async def abandon(self, caller: Caller, staged: Staged) -> None:
+        """Lets it go, with what was written of it."""
+        upload = await self._mine(caller, staged)
+        await self._floor.rows.abort(upload.id)
+
+    def dropped(self, caller: Caller, staged: Staged) -> None:
+        """Notes that a session ended in the middle of it. It stays staged."""
+        event = self._floor.event(
+            "upload", caller, staged.upload.ref, outcome="dropped", readers=(caller.party,)
+        )
+        self._floor.means.observe(event)
+
+    # --- folders -------------------------------------------------------------------------------
+
+    async def make_folder(self, caller: Caller, ref: ObjectRef) -> bool:
+        """In the party's own tree alone. `ref.key` ends in a slash. False if it is there."""
+        return await self._folder(caller, ref, "made")
+
+    async def drop_folder(self, caller: Caller, ref: ObjectRef) -> bool:
+        """False if nobody made it."""
+        return await self._folder(caller, ref, "removed")
+
+    async def folders(self, caller: Caller, ref: ObjectRef) -> Sequence[str]:
+        """Those below a prefix that were made, as keys."""
+        await self._floor.bucket(caller, ref.bucket)
+        found = await self._floor.rows.folders(caller.party, ref.bucket, ref.key, PAGE_MAX)
+        return [path for path in found if caller.principal.covers(path)]
+
+    async def _folder(self, caller: Caller, ref: ObjectRef, outcome: str) -> bool:
+        await self._floor.writable(caller, ObjectRef(ref.bucket, f"{ref.key}."))
+        event = self._floor.event("folder", caller, ref, outcome=outcome, readers=(caller.party,))
+        rows = self._floor.rows
+        act = rows.make_folder if outcome == "made" else rows.drop_folder
+        return await act(caller.party, ref.bucket, ref.key, event)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    async def _mine(self, caller: Caller, staged: Staged) -> Upload:
+        """As it is now. Whoever may not write any more is refused."""
+        await self._floor.writable(caller, staged.upload.ref)
+        found = await self._floor.rows.staged(caller.principal, staged.upload.ref)
+        if found is None or found.upload.id != staged.upload.id:
+            error = NoSuchUpload(upload=staged.upload.id)
+            raise self._floor.refused(caller, staged.upload.ref, error)
+        return found.upload
+
+    async def _continue(self, caller: Caller, staged: Staged, version: Version) -> Staged:
+        """No byte moves where all are the caller's own."""
+        if any(each.party != caller.party or not each.owned for each in version.extents):
+            reading = await self._objects.read(caller, version.ref, version=version.id, kind="copy")
+            body = Relaying(reading.open(0, version.size), version.size)
+            return await self.append(caller, staged, body)
+        etag = version.etag.partition("-")[0]
+        part = Part(
+            1, version.size, etag, self._floor.means.clock(), version.extents, version.checksums
+        )
+        await self._floor.rows.add_part(staged.upload.id, part)
+        return Staged(staged.upload, version.size, 1)
+
+    async def _take(self, caller: Caller, upload: Upload, number: int, body: Body) -> Taken:
+        name, store = self._floor.home(caller, upload.ref)
+        now = self._floor.means.clock()
+        place = Extent(caller.party, name, extent_key(now, self._floor.means.ids()), 0, 0)
+        label = Label(
+            *(upload.ref, upload.id, caller.party, upload.begun, number),
+            *(upload.headers, upload.metadata, upload.tags),
+        )
+        return await take(store, place, label, body, self._floor.means.offload)
+
+
+class Relaying:
+    """A body out of chunks of a known length."""
+
+    checksum = ""
+    algorithms: frozenset[str] = frozenset()
+    claims: Mapping[str, bytes] = EMPTY_CLAIMS
+
+    def __init__(self, chunks: Chunks, size: int) -> None:
+        self._chunks = chunks
+        self.size: int | None = size
+
+    def __aiter__(self) -> Chunks:
+        return self._chunks
+
+
+class Bytes(Relaying):
+    """A body that is in memory already."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        super().__init__(_each(pieces), sum(map(len, pieces)))
+
+
+async def _each(pieces: Sequence[bytes]) -> Chunks:
+    for piece in pieces:
+        yield piece
+
+
+def _part(number: int, taken: Taken, now: int) -> Part:
+    sha256 = base64.b64encode(taken.digests[SHA256]).decode()
+    checksums = {**taken.checksums, SHA256: sha256}
+    return Part(number, taken.extent.length, taken.etag, now, (taken.extent,), checksums)
+
+
+def assembled(version: Version, parts: Sequence[Part]) -> Version:
+    """The version that the parts make: one part as if it had been put at once, more with S3's
+    `md5(joined md5s)-N`."""
+    extents = tuple(extent for part in parts for extent in part.extents)
+    size = sum(part.size for part in parts)
+    value = combined(DEFAULT_CHECKSUM, parts)
+    sums = {DEFAULT_CHECKSUM: value} if value else {}
+    kind = "FULL_OBJECT" if value else ""
+    whole = replace(version, size=size, extents=extents, checksums=sums, checksum_type=kind)
+    if len(parts) == 1:
+        sha256 = base64.b64decode(parts[0].checksums.get(SHA256, "")).hex()
+        return replace(whole, etag=parts[0].etag, sha256=sha256)
+    joined = b"".join(bytes.fromhex(part.etag) for part in parts)
+    etag = hashlib.md5(joined, usedforsecurity=False).hexdigest()
+    return replace(
+        whole,
+        etag=f"{etag}-{len(parts)}",
+        parts=tuple(part.size for part in parts),
+        part_checksums=tuple(part.checksums.get(DEFAULT_CHECKSUM, "") for part in parts),
+    )
