@@ -62,6 +62,7 @@ class Share:
     ack: bool = False  # whether the write is acknowledged only once this copy is verified
     deadline: int = 0  # seconds within which the copy is to be verified; 0: none
     lone: bool = False  # the target key names the version: no other one could ever get it
+    deletes: str = "keep"  # keep | asked (the sender alone says follow) | follow
 
     @property
     def copied(self) -> bool:

@@ -54,6 +54,10 @@ class NoSuchVersion(NotFound):
     """The specified version does not exist."""
 
 
+class NoSuchRequest(NotFound):
+    """No open request of that id was made to this party."""
+
+
 class NoSuchUpload(NotFound):
     """The specified upload does not exist. It may have been aborted or completed."""
 
@@ -61,14 +65,15 @@ class NoSuchUpload(NotFound):
 class KeyIsDeleted(NoSuchKey):
     """The specified key does not exist: its current version is a delete marker.
 
-    Details: version_id (the marker's, as the S3 API shows it, or None), last_modified.
+    Details: version_id (the marker's, as the S3 API shows it, or None), last_modified, and for the
+    marker's author `replication`, the status of the copies that follow it ("" if none does).
     """
 
 
 class VersionIsMarker(CrossdockError):
     """The specified version is a delete marker and has no content.
 
-    Details: version_id, last_modified.
+    Details: version_id, last_modified, replication, as of KeyIsDeleted.
     """
 
 

@@ -24,9 +24,9 @@ class Event:
     """Something that happened; committed to the log it becomes a record.
 
     `kind` is one of: write, marker, unwrite, tags, grants (a version decided again), lock, bucket,
-    delivery, consumed, check (a copy or an extent that is not, or again is, as it should be),
-    policy, key, folder, start, stop, tick, reads (a batch), read, list, refusal, upload (one that a
-    session dropped; these four live in a batch).
+    delivery, consumed, request (a copy asked back, or the answer), check (a copy or an extent that
+    is not, or again is, as it should be), policy, key, folder, start, stop, tick, reads (a batch),
+    read, list, refusal, upload (one that a session dropped; these four live in a batch).
     `recipients` maps each party to what was decided for it. `readers` are the parties whose view
     the event belongs to: they get the openings of its fields, but of `recipients` a reader other
     than `party` gets its own entry alone, and of `rule` only what is in its own file.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.catalog import Catalog, Claim
 from gateway.config import Config
+from gateway.courier.asking import asked
 from gateway.courier.courier import Courier
 from gateway.errors import StartRefused, StoreUnavailable
 from gateway.exchange import Convergence, Exchange, Headway, Means
@@ -131,8 +132,7 @@ class House:
 
     def decide(self, claim: Claim) -> Share | None:
         """What the policy in force gives the claim's party of its version."""
-        party, facts = claim.delivery.party, claim.version.facts
-        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
+        return asked(self.mesh, claim)
 
     def read_version(self, version: Version) -> Chunks:
         return from_extents(version, self._store)(0, version.size)

@@ -31,6 +31,8 @@ PART_BYTES_MAX = 5 * 1024**3
 OBJECT_BYTES_MAX = 5 * 1024**4
 UNTYPED = "binary/octet-stream"
 """The content type of what a client gave none, as S3 has it."""
+AGREED = "request "
+"""Begins the rule of a removal to which its recipient said yes; the request's id follows."""
 RESERVED_PREFIX = ".crossdock/"
 """Below this prefix a store holds what is Crossdock's own; no target key may lie there."""
 
@@ -235,6 +237,12 @@ class DeliveryState(enum.Enum):
 class DeliveryKind(enum.Enum):
     COPY = "copy"
     TAGS = "tags"
+    REMOVAL = "removal"  # of the copies of what a delete marker hides
+    RECALL = "recall"  # of a version's copies
+
+    @property
+    def removes(self) -> bool:
+        return self in (DeliveryKind.REMOVAL, DeliveryKind.RECALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +285,7 @@ class Delivery:
     missed: bool = False  # whether that moment has passed, and was told of
     checked: int = 0  # when the copy was last compared with its receipt
     finding: str = ""  # what was found then, if it was not what the receipt says
+    gone: str = ""  # the kind of delivery that removed the copy, if one did
 
 
 @dataclass(frozen=True, slots=True)

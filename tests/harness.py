@@ -32,6 +32,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.catalog import Claim
 from gateway.catalog.sqlite import SqliteCatalog
+from gateway.courier.asking import asked
 from gateway.courier.courier import Courier
 from gateway.exchange import Exchange, Means
 from gateway.exchange.applying import put_in_force
@@ -267,8 +268,7 @@ class Gateway:
         return None
 
     def _decide(self, claim: Claim) -> Share | None:
-        party, facts = claim.delivery.party, claim.version.facts
-        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
+        return asked(self.mesh, claim)
 
     def _read_version(self, version: Version) -> Chunks:
         def store(party: str, name: str) -> Any:

@@ -11,6 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from gateway.catalog.asking import Asking as Asking
+from gateway.catalog.asking import Recall as Recall
+from gateway.catalog.asking import Recalled as Recalled
+from gateway.catalog.asking import Request as Request
 from gateway.catalog.checks import Checks as Checks
 from gateway.catalog.checks import CopyCheck as CopyCheck
 from gateway.catalog.checks import Finding as Finding
@@ -49,6 +53,7 @@ from gateway.catalog.values import Query as Query
 from gateway.catalog.values import Record as Record
 from gateway.catalog.values import Redecided as Redecided
 from gateway.catalog.values import Relock as Relock
+from gateway.catalog.values import Removal as Removal
 from gateway.catalog.values import Retag as Retag
 from gateway.catalog.values import SealedKey as SealedKey
 from gateway.catalog.values import Sees as Sees
@@ -372,6 +377,7 @@ class Catalog(
     KeyWalks,
     Convergence,
     Outbox,
+    Asking,
     Checks,
     Places,
     Rebuilding,

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from gateway.catalog import consuming, names, promises, references, standings, telling, views
+from gateway.catalog import (
+    consuming,
+    names,
+    promises,
+    references,
+    removing,
+    standings,
+    telling,
+    views,
+)
 from gateway.catalog.conditions import Face, judge_delete, judge_write
 from gateway.catalog.rows import (
     VERSION,
@@ -79,6 +88,8 @@ def write(tx: Transaction, change: Write) -> Version:
         references.release_upload(tx, change.upload, version.id)
     if change.promises:
         promises.promise_version(tx, version, change.promises, number)
+    if change.removals and hides:
+        removing.follow(tx, version, hides[0], change.removals, number)
     telling.wrote(tx, change, version, grants)
     tx.record(_told_to(change, (g.party for g in grants[len(change.grants) :])), number)
     return version

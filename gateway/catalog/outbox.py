@@ -6,6 +6,7 @@ import asyncio
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 
 from gateway.catalog import telling
@@ -16,14 +17,17 @@ from gateway.catalog.promises import (
     PARKED,
     PROMOTE,
     SUPERSEDED,
+    revive,
 )
 from gateway.catalog.rows import (
     DELIVERY,
     DELIVERY_FROM,
+    KINDS,
     MODES,
     ONE_BUCKET,
     STATE_NUMBERS,
     STATES,
+    VERSION,
     VERSION_OF,
     Row,
     bucket_of,
@@ -33,12 +37,13 @@ from gateway.catalog.rows import (
 )
 from gateway.catalog.values import Backlog, Claim, Lane, Outcome
 from gateway.catalog.writer import Transaction
-from gateway.model import Delivery, DeliveryKind, DeliveryState, Event
+from gateway.model import Delivery, DeliveryKind, DeliveryState, Event, ObjectRef
 
 STEP_ROWS_MAX = 2000
 """Rows that a long listing looks at between two turns of the event loop."""
 
 COPY = DeliveryKind.COPY.value
+RECALL = DeliveryKind.RECALL.value
 
 LANES = "SELECT party, store FROM backlog WHERE state = 0 AND count > 0"
 FIRST_DUE = """
@@ -57,6 +62,21 @@ LEASED = """
 SELECT d.party, d.store, d.target, d.kind, d.number, v.bucket, v.key, v.unwritten
 FROM deliveries d JOIN versions v ON v.number = d.number
 WHERE d.id = ? AND d.token = ? AND d.state = 0 AND d.lease > 0"""
+REMOVED = """
+UPDATE deliveries INDEXED BY deliveries_at_target SET replaced = 1, live = 0, gone = ?1
+WHERE party = ?2 AND store = ?3 AND target = ?4 AND live = 1 AND state = 2 AND kind = 'copy'
+  AND number IN (SELECT number FROM versions WHERE bucket = ?5 AND key = ?6)
+  AND (number = ?7 OR ?1 = 'removal' AND number < ?7)"""
+COPIES_THERE = f"""
+SELECT {DELIVERY} FROM {DELIVERY_FROM}
+WHERE d.party = ?1 AND d.store = ?2 AND d.target = ?3 AND d.live = 1 AND d.state = 2"""
+RETAGGED = f"""
+SELECT {DELIVERY} FROM {DELIVERY_FROM}
+WHERE d.number = ? AND d.party = ? AND d.store = ? AND d.target = ? AND d.kind = 'tags'
+  AND d.state = 2 ORDER BY d.id DESC LIMIT 1"""
+HIDDEN = f"""
+SELECT {VERSION} FROM versions m JOIN versions v ON v.number = m.hides
+WHERE m.number = ? AND m.hides > 0"""
 NEWER = """
 SELECT 1 FROM deliveries d INDEXED BY deliveries_at_target JOIN versions v ON v.number = d.number
 WHERE d.party = ? AND d.store = ? AND d.target = ? AND d.live = 1 AND d.state < 2
@@ -192,15 +212,25 @@ def _claim(tx: Transaction, lane: Lane, limit: int, now: int, until: int) -> Seq
         version = version_of(tx.all(VERSION_OF, (number,))[0])
         bucket = tx.one(ONE_BUCKET, (version.ref.bucket,))
         held = tx.one(MODE_HELD, (lane.party, version.ref.bucket, version.ref.key, -number))
-        claims.append(
-            Claim(
-                delivery_of(delivery),
-                version,
-                bucket_of(bucket) if bucket else None,
-                MODES[held[0]] if held else None,
-            )
+        claim = Claim(
+            delivery_of(delivery),
+            version,
+            bucket_of(bucket) if bucket else None,
+            MODES[held[0]] if held else None,
         )
+        claims.append(_with_copies(tx, claim) if claim.delivery.kind.removes else claim)
     return claims
+
+
+def _with_copies(tx: Transaction, claim: Claim) -> Claim:
+    """What is to be removed, as far as it is known."""
+    delivery = claim.delivery
+    place = (delivery.party, delivery.store, delivery.target)
+    copies = [delivery_of(row) for row in tx.all(COPIES_THERE, place)]
+    newest = [tx.one(RETAGGED, (copy.number, *place)) for copy in copies]
+    retagged = [delivery_of(row) for row in newest if row]
+    row = tx.one(HIDDEN, (delivery.number,))
+    return replace(claim, copies=(*copies, *retagged), hidden=version_of(row) if row else None)
 
 
 def _settle(
@@ -211,7 +241,8 @@ def _settle(
         return False
     *place, kind, number, bucket, key, unwritten = row
     state = STATE_NUMBERS[outcome.state]
-    if state <= PARKED and unwritten:
+    removes = KINDS[kind].removes
+    if state <= PARKED and unwritten and kind != RECALL:
         state = CANCELLED  # its author deleted it while the attempt ran
     elif state <= PARKED and tx.one(NEWER, (*place, number, bucket, key)):
         state = SUPERSEDED  # so did a newer version come, and waits for this target key
@@ -223,8 +254,12 @@ def _settle(
     tx.run(SETTLE, (state, outcome.due, *said, live, is_open, checked, delivery))
     if state == DONE and kind == COPY:
         tx.run(REPLACE, (*place, delivery))
+    if state == DONE and removes:
+        tx.run(REMOVED, (kind, *place, bucket, key, number))
     if not is_open:
         tx.run(PROMOTE, place)
+    if removes and unwritten and not is_open and kind != RECALL:
+        revive(tx, place[0], ObjectRef(bucket, key), tx.number())  # the marker is gone by now
     if bucket in tx.watchers:
         telling.delivered(tx, delivery)
     if event is not None:

@@ -43,15 +43,19 @@ UPDATE deliveries SET head = 1 WHERE id = (
 PROMISED = """
 SELECT 1 FROM deliveries
 WHERE number = ? AND party = ? AND kind = 'copy' AND state <> ? LIMIT 1"""
-SUPERSEDED_COPIES = """
+LOST_COPIES = """
 SELECT store, target, rule FROM deliveries
-WHERE number = ? AND party = ? AND kind = 'copy' AND state = 3 GROUP BY store, target"""
+WHERE number = ? AND party = ? AND kind = 'copy' AND (state = 3 OR gone = 'removal')
+GROUP BY store, target"""
 PLACES = """
 SELECT store, target FROM deliveries
 WHERE number = ? AND party = ? AND kind = 'copy' AND state IN (0, 1, 2, 3)"""
+TAKEN_AWAY = """
+SELECT 1 FROM deliveries
+WHERE number = ? AND party = ? AND store = ? AND target = ? AND kind = 'copy' AND gone <> ''"""
 UNSENT = """
 SELECT id, party, store, target FROM deliveries
-WHERE number = ? AND (state = 1 OR (state = 0 AND lease <= ?))"""
+WHERE number = ? AND (state = 1 OR (state = 0 AND lease <= ?)) AND kind <> 'recall'"""
 COPIES = """
 SELECT party, store, target, rule FROM deliveries
 WHERE number = ? AND kind = 'copy' AND (state = 2 AND replaced = 0 OR state = 0 AND lease > ?)"""
@@ -71,12 +75,12 @@ def promise_version(
             older = (bucket, key) == (version.ref.bucket, version.ref.key)
             if state > PARKED:
                 continue
-            if older and _unsent(state, lease, now):
+            if older and unsent(state, lease, now):
                 tx.run(END, (SUPERSEDED, id_))
                 telling.delivered(tx, id_)
             else:
                 waits = True
-        _insert(tx, version, promise, number, not waits)
+        insert(tx, version, promise, number, not waits)
         if waits:
             tx.run(PROMOTE, place)
 
@@ -124,16 +128,15 @@ def _supersede(tx: Transaction, version: Version, promise: Promise, number: int)
     """A promise that ends as soon as it is made, once."""
     place = (promise.store, promise.target)
     if place not in tx.all(PLACES, (version.number, promise.party)):
-        _insert(tx, version, promise, number, head=False)
+        insert(tx, version, promise, number, head=False)
         tx.run(END, (SUPERSEDED, tx.all("SELECT last_insert_rowid()")[0][0]))
 
 
 def revive(tx: Transaction, party: str, ref: ObjectRef, number: int) -> None:
     """A party's view fell back to an older version: a copy of it that a newer one superseded
-    before it was sent is promised again."""
+    before it was sent, or that a delete marker took away, is promised again."""
     head = views.head_of(tx, party, ref)
-    superseded = tx.all(SUPERSEDED_COPIES, (head, party)) if head else ()
-    for store, target, rule in superseded:
+    for store, target, rule in tx.all(LOST_COPIES, (head, party)) if head else ():
         version = version_of(tx.all(VERSION_OF, (head,))[0])
         promise_missing(tx, version, Promise(party, store, target, rule), number)
 
@@ -163,20 +166,22 @@ def _promise_tags_to(
     copied = waits = False
     for id_, about, kind, state, lease, bucket, key, _ in tx.all(AT_TARGET, place):
         if about == version.number and kind == COPY:
-            if _unsent(state, lease, now):
+            if unsent(state, lease, now):
                 return  # it will carry the tags as they then are
             copied = True
-        elif about == version.number and _unsent(state, lease, now):
+        elif about == version.number and unsent(state, lease, now):
             tx.run(END, (SUPERSEDED, id_))
             continue
         elif about > version.number and (bucket, key) == (version.ref.bucket, version.ref.key):
             return  # a newer version has the target key, or is on its way there
         waits = waits or state <= PARKED
+    if not copied and tx.one(TAKEN_AWAY, (version.number, *place)):
+        return
     if copied:
         promise = Promise(*place, promise.rule, DeliveryKind.TAGS)
     elif promise.kind is DeliveryKind.TAGS:
         promise = Promise(*place, promise.rule, DeliveryKind.COPY)
-    _insert(tx, version, promise, number, not waits)
+    insert(tx, version, promise, number, not waits)
     tx.run(PROMOTE, place)
 
 
@@ -205,14 +210,14 @@ def end(tx: Transaction, delivery: int, state: int, place: Place) -> None:
     telling.delivered(tx, delivery)
 
 
-def _unsent(state: int, lease: int, now: int) -> bool:
+def unsent(state: int, lease: int, now: int) -> bool:
     return state == PARKED or (state == PENDING and lease <= now)
 
 
-def _insert(tx: Transaction, version: Version, promise: Promise, promised: int, head: bool) -> None:
+def insert(tx: Transaction, version: Version, promise: Promise, promised: int, head: bool) -> None:
     """Due at once by the clock: after a backward jump the commit's number lies ahead of it."""
     place = (promise.party, promise.store, promise.target)
-    what = (promise.kind.value, promise.rule, version.size)
+    what = (promise.kind.value, promise.rule, 0 if promise.kind.removes else version.size)
     now = tx.clock()
     deadline = now + promise.deadline * SECOND if promise.deadline else 0
     tx.run(PROMISE, (version.number, *place, *what, promised, now, head, deadline))

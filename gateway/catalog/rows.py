@@ -173,7 +173,7 @@ def grant_of(row: Sequence[Any]) -> Grant:
 DELIVERY = (
     "d.id, v.id, v.bucket, v.key, d.number, v.author, d.party, d.store, d.target, d.kind, d.state,"
     " d.rule, d.promised, d.attempts, d.due, d.token, d.code, d.error, d.receipt, d.replaced,"
-    " d.deadline, d.missed, d.checked, d.finding"
+    " d.deadline, d.missed, d.checked, d.finding, d.gone"
 )
 DELIVERY_FROM = "deliveries d JOIN versions v ON v.number = d.number"
 
@@ -181,11 +181,21 @@ DELIVERY_FROM = "deliveries d JOIN versions v ON v.number = d.number"
 def delivery_of(row: Row) -> Delivery:
     """From the columns of DELIVERY."""
     id_, version, bucket, key, number, author, party, store, target, kind, state = row[:11]
-    *rest, text, replaced, deadline, missed, checked, finding = row[11:]
+    *rest, text, replaced, deadline, missed, checked, finding, gone = row[11:]
     receipt = None if text is None else Receipt(**loads(text), replaced=replaced == 1)
     return Delivery(
         *(id_, version, ObjectRef(bucket, key), number, author, party, store, target),
-        *(KINDS[kind], STATES[state], *rest, receipt, deadline, missed == 1, checked, finding),
+        *(
+            KINDS[kind],
+            STATES[state],
+            *rest,
+            receipt,
+            deadline,
+            missed == 1,
+            checked,
+            finding,
+            gone,
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from gateway.catalog.ledger import SqliteLedger
 from gateway.catalog.notices import SqliteNotices
 from gateway.catalog.outbox import SqliteOutbox
 from gateway.catalog.policies import SqlitePolicies
+from gateway.catalog.removing import SqliteAsking
 from gateway.catalog.restoring import SqliteRebuilding
 from gateway.catalog.settings import SqliteSettings
 from gateway.catalog.staging import SqliteStaging
@@ -54,6 +55,7 @@ class SqliteCatalog(
     SqliteKeyWalks,
     SqliteConvergence,
     SqliteOutbox,
+    SqliteAsking,
     SqliteChecks,
     SqlitePlaces,
     SqliteRebuilding,

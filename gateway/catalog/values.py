@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.catalog.asking import Removal as Removal
 from gateway.catalog.consumed import Consume as Consume
 from gateway.catalog.consumed import Consumed as Consumed
 from gateway.catalog.expect import Expect as Expect
@@ -78,6 +79,7 @@ class Write:
     parts: tuple[tuple[int, str], ...] = ()
     judged: Judged | None = None
     withheld: frozenset[str] = frozenset()
+    removals: tuple[Removal, ...] = ()  # of a delete marker
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +336,8 @@ class Claim:
     version: Version
     bucket: Bucket | None  # of a bucket made through a door; None for one of the topology
     held: Mode | None = None  # how the delivery's party holds the version now
+    hidden: Version | None = None  # of a removal: what its delete marker hides
+    copies: tuple[Delivery, ...] = ()  # of a removal: those with a receipt that lie there
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def deliveries(
     if session.as_json:
         show.as_json(rows)
         return
-    columns = ("id", "to", "state", "object", "target", "promised", "attempts", "why")
+    columns = ("id", "to", "state", "kind", "object", "target", "promised", "attempts", "why")
     show.table("deliveries", columns, [[row[name] for name in columns] for row in rows])
     if len(found) == ROWS_MAX:
         show.say(f"There may be more: --after {found[-1].id}")

@@ -20,6 +20,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "who-has": "gateway.cli.story:who_has",
         "history": "gateway.cli.story:history",
         "deliveries": "gateway.cli.deliveries:deliveries",
+        "recall": "gateway.cli.recall:recall",
+        "requests": "gateway.cli.requests:requests",
         "notices": "gateway.cli.notices:notices",
         "adopt": "gateway.cli.adopt:adopt",
         "repair": "gateway.cli.repair:repair",

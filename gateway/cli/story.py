@@ -100,7 +100,7 @@ def _holding(story: Story, grant: Grant) -> dict[str, Any]:
         "until": show.moment(grant.closed),
         "rule": grant.rule,
         "revision": grant.revision,
-        "copy": f"{copy.store}:{copy.target} {copy.state.value}" if copy else "",
+        "copy": f"{copy.store}:{copy.target} {_fate(copy)}" if copy else "",
         "verified": show.moment(receipt.at) if receipt else "",
         "checked": f"{show.moment(copy.checked)} {copy.finding}".strip() if copy else "",
         "sha256": receipt.sha256 if receipt else "",
@@ -108,6 +108,12 @@ def _holding(story: Story, grant: Grant) -> dict[str, Any]:
         "consumed": show.moment(mark.at) if mark else "",
         "moved_to": mark.moved_to if mark else "",
     }
+
+
+def _fate(copy: Delivery) -> str:
+    """Delivered, removed because the file was deleted, recalled, or how far it is."""
+    gone = {DeliveryKind.REMOVAL.value: "removed", DeliveryKind.RECALL.value: "recalled"}
+    return gone.get(copy.gone, copy.state.value)
 
 
 def _newest_first(story: Story) -> Iterator[Delivery]:

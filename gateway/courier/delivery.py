@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -13,13 +12,16 @@ from gateway.catalog import Claim
 from gateway.courier.backoff import (
     NO_COPY,
     NO_STORE,
-    OCCUPIED,
     SECOND,
     Side,
-    Verdict,
     throttled,
     verdict,
 )
+from gateway.courier.removing import Removing
+from gateway.courier.results import LOOKS_MAX, occupied
+from gateway.courier.results import Found as Found
+from gateway.courier.results import Result as Result
+from gateway.courier.results import found as found
 from gateway.errors import (
     BrokenSource,
     ChangedInStore,
@@ -40,9 +42,6 @@ from gateway.model import (
 )
 from gateway.stores import Inbox, Parcel, Placed
 
-LOOKS_MAX = 3
-"""How often one attempt looks at a target key that changes under its hands."""
-
 HASH_INLINE_BYTES_MAX = 128 * 1024
 """Larger pieces are hashed in a thread, so that the event loop stays free."""
 
@@ -54,44 +53,11 @@ ReadVersion = Callable[[Version], Chunks]
 """All bytes of a version from where its author keeps them; raises where they can't be had."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How an attempt ended. A PENDING one failed, and `verdict` says how. `retry_after` is what
-    the store asked for, in nanoseconds; `told` whether the target store gave an answer at all.
-    `error` is not for the author's eyes."""
-
-    state: DeliveryState
-    receipt: Receipt | None = None
-    verdict: Verdict | None = None
-    error: str = ""
-    told: bool = False
-    slow: bool = False
-    retry_after: int = 0
-
-
-class Found(enum.Enum):
-    """What lies under the target key, as far as this version is concerned."""
-
-    NOTHING = "nothing"
-    SAME = "same"  # this very version
-    OLDER = "older"  # our older copy of the same object, unaltered
-    NEWER = "newer"  # our newer copy of the same object
-    FOREIGN = "foreign"  # anything else: not ours to overwrite
-
-
-def found(version: Version, placed: Placed | None) -> Found:
-    if placed is None:
-        return Found.NOTHING
-    if placed.altered or not placed.version or placed.ref != version.ref:
-        return Found.FOREIGN
-    if placed.version == version.id:
-        # the same version in another length is not what we wrote
-        return Found.SAME if placed.size == version.size else Found.FOREIGN
-    return Found.OLDER if placed.number < version.number else Found.NEWER
-
-
 def promised(delivery: Delivery, share: Share | None) -> bool:
-    """Whether this promise would be made today: a copy, to the same store and key."""
+    """Whether this promise would be made today: a copy, to the same store and key; of a removal,
+    whether its party still agrees to it."""
+    if delivery.kind.removes:
+        return share is not None
     return (
         share is not None
         and share.mode in (Mode.COPY, Mode.COPY_ON_READ)
@@ -128,6 +94,11 @@ class Attempts:
         if inbox is None:
             text = f"{delivery.party} has no store {delivery.store!r} any more"
             return Result(DeliveryState.PENDING, verdict=NO_STORE, error=text)
+        if delivery.kind.removes:
+            try:
+                return await Removing(claim, inbox, self.clock).run()
+            except CrossdockError as error:
+                return failure(Side.TARGET, error)
         errand = _Errand(claim, inbox, self)
         try:
             return await errand.run()
@@ -158,7 +129,7 @@ class _Errand:
                 if what is Found.NEWER:
                     return Result(DeliveryState.SUPERSEDED, told=True)
                 if what is Found.FOREIGN:
-                    return _occupied("the target key holds something that is not our older copy")
+                    return occupied("the target key holds something that is not our older copy")
                 if self._delivery.kind is DeliveryKind.TAGS:
                     return await self._retag(placed if what is Found.SAME else None)
                 if placed is not None and what is Found.SAME:
@@ -193,7 +164,7 @@ class _Errand:
                 async for _ in body:
                     pass
         if not await self._reads_back(placed.etag):
-            return _occupied("the target key holds this version's marks on other bytes")
+            return occupied("the target key holds this version's marks on other bytes")
         fault("courier.verified")
         return self._done(placed.etag, placed.native_version)
 
@@ -279,10 +250,6 @@ class _Errand:
         if self._sha256 and digest.hexdigest() != self._sha256:
             raise Damaged("the source's bytes are not what the catalog says they are")
         self._sha256 = digest.hexdigest()
-
-
-def _occupied(text: str) -> Result:
-    return Result(DeliveryState.PENDING, verdict=OCCUPIED, error=text, told=True)
 
 
 async def _hash(digest: hashlib._Hash, chunk: bytes) -> None:

@@ -233,7 +233,7 @@ class LaneWorker:
 
 
 def _slot(claim: Claim) -> int:
-    if claim.delivery.kind is DeliveryKind.TAGS:
+    if claim.delivery.kind is not DeliveryKind.COPY:
         return 0
     sizes = (most is None or claim.version.size <= most for most, _ in SLOTS)
     return next(place for place, fits in enumerate(sizes) if fits)

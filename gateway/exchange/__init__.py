@@ -19,6 +19,7 @@ from gateway.exchange.moving import Moving
 from gateway.exchange.notifying import Notifying
 from gateway.exchange.objects import Objects
 from gateway.exchange.pace import BUSY_VERSIONS, IDLE_VERSIONS, Pace
+from gateway.exchange.recalling import Recalling
 from gateway.exchange.removals import Removals
 from gateway.exchange.staging import Bytes, Staging
 from gateway.exchange.tagging import Tagging
@@ -44,6 +45,7 @@ class Exchange:
         self.objects = Objects(self._floor)
         self.consuming = Consuming(self._floor)
         self.removals = Removals(self._floor, self.objects, self.consuming)
+        self.recalling = Recalling(self._floor)
         self.tagging = Tagging(self._floor, self.objects)
         self.locking = Locking(self._floor, self.objects)
         self.uploads = Uploads(self._floor, self.objects)

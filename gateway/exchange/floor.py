@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.catalog import (
+    Asking,
     Checks,
     Configurations,
     Convergence,
@@ -62,7 +63,16 @@ WRITERS = frozenset({May.WRITE, May.BOTH})
 
 
 class Rows(
-    Ledger, Configurations, Uploads, Stagings, Surveys, Convergence, Checks, Places, Protocol
+    Ledger,
+    Configurations,
+    Uploads,
+    Stagings,
+    Surveys,
+    Convergence,
+    Checks,
+    Places,
+    Asking,
+    Protocol,
 ):
     """What the verbs need of the catalog."""
 

@@ -57,7 +57,10 @@ class Moving:
         old one consumes, where its `accepts` say so), PreconditionFailed where something
         has the new name and `replaces` is False."""
         bucket = await self._floor.bucket(caller, source.bucket)
-        if not self._floor.mesh.policy.may_write(caller.principal, source, bucket).allowed:
+        held = await self._floor.held(caller, source, bucket, "", None)
+        moved = held is not None and held.version.ref != source  # to that name, when it consumed
+        writes = self._floor.mesh.policy.may_write(caller.principal, source, bucket).allowed
+        if moved or not writes:
             await self._consume(caller, source, target)
             return
         expect = ANY if replaces else ABSENT
@@ -121,7 +124,7 @@ class Moving:
                     self._floor.ask_write(caller, move.source, move.old)
                 continue
             fault("exchange.after-rename")
-            if any(change.promises for change in changes):
+            if any(change.promises or change.removals for change in changes):
                 self._floor.means.nudge()
             return
         raise CatalogUnavailable("policy changes too fast to commit under it")

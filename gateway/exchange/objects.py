@@ -32,7 +32,15 @@ from gateway.exchange.reading import (
     usable_copy,
     while_allowed,
 )
-from gateway.exchange.terms import CopySource, Draft, Found, Reading, Way, no_objection
+from gateway.exchange.terms import (
+    CopySource,
+    Draft,
+    Found,
+    Reading,
+    Way,
+    no_objection,
+    overall_status,
+)
 from gateway.exchange.waiting import awaited, delivered
 from gateway.extents import Label
 from gateway.faults import fault
@@ -301,7 +309,10 @@ class Objects:
             raise NoSuchKey(key=ref.key)  # a bucket that never was versioned shows no markers
         label = label_of(bucket, held.version)
         what = VersionIsMarker if version else KeyIsDeleted
-        raise what(version_id=label, last_modified=held.version.at, key=ref.key)
+        own = held.version.author == caller.party
+        status = overall_status(await self._deliveries(caller, held)) if own else ""
+        at = held.version.at
+        raise what(version_id=label, last_modified=at, key=ref.key, replication=status)
 
     async def found(self, caller: Caller, bucket: Bucket, held: Held) -> Found:
         deliveries = await self._deliveries(caller, held)

@@ -96,7 +96,7 @@ async def commit_decided(
             await floor.next_mesh(change.revision)
             floor.ask_write(caller, ref, bucket)
             continue
-        if change.promises:
+        if change.promises or (isinstance(change, Write) and change.removals):
             floor.means.nudge()
         return committed
     raise CatalogUnavailable("policy changes too fast to commit under it")

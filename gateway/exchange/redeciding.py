@@ -59,7 +59,9 @@ class Verdict:
     @property
     def broken(self) -> frozenset[str]:
         """The parties that were promised what policy gives them no more."""
-        open_ones = (d for d in self.each.deliveries if d.state.open)
+        open_ones = (
+            d for d in self.each.deliveries if d.state.open and d.kind is not DeliveryKind.RECALL
+        )
         return frozenset(
             d.party for d in open_ones if (d.party, d.store, d.target) not in self.places
         )

@@ -9,6 +9,7 @@ from gateway.catalog import Expect, Unwrite, Write
 from gateway.errors import Conflict, Denied, Locked, NoSuchVersion
 from gateway.exchange.consuming import Consuming
 from gateway.exchange.floor import Floor, check_key, label_of
+from gateway.exchange.following import following
 from gateway.exchange.locking import may_bypass
 from gateway.exchange.objects import Objects
 from gateway.exchange.publishing import OWN_RULE, commit_decided
@@ -97,9 +98,10 @@ class Removals:
         judged: Judged | None = None,
     ) -> Callable[[], Write]:
         """Makes the marker that hides what is held, as policy has it when it is called."""
+        hidden = held.version if held else None
         marker = self._marker(caller, ref, bucket, held)
         expect = await self._floor.judged_on_view(caller, ref, bucket, expect)
-        holders = await self._floor.rows.grants_of(held.version.number) if held else ()
+        holders = await self._floor.rows.grants_of(hidden.number) if hidden else ()
 
         def change() -> Write:
             revision = self._floor.mesh.revision
@@ -118,11 +120,12 @@ class Removals:
                 revision=revision,
                 event=event,
                 grants=(Grant(caller.party, Mode.OWN, OWN_RULE, revision),),
-                inherit=held is not None,  # nobody hides from others what it may not see itself
+                inherit=hidden is not None,  # nobody hides from others what it may not see itself
                 shown=bucket.versioning is not Versioning.OFF,
                 expect=expect,
                 judged=judged,
-                withheld=self._floor.withheld(holders, held.version if held else None, bucket),
+                withheld=self._floor.withheld(holders, hidden, bucket),
+                removals=following(self._floor, marker, bucket, holders, hidden),
             )
 
         return change

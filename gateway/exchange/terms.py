@@ -12,6 +12,7 @@ from gateway.model import (
     Bucket,
     Chunks,
     Delivery,
+    DeliveryKind,
     DeliveryState,
     Held,
     Lock,
@@ -139,6 +140,7 @@ STATUS_OF = MappingProxyType(
 
 
 def overall_status(deliveries: Iterable[Delivery]) -> str:
-    """One value for all: FAILED if any is parked, else PENDING if any is, else COMPLETED."""
-    values = {STATUS_OF.get(d.state) for d in deliveries}
+    """One value for all: FAILED if any is parked, else PENDING if any is, else COMPLETED. What was
+    asked back is no replication."""
+    values = {STATUS_OF.get(d.state) for d in deliveries if d.kind is not DeliveryKind.RECALL}
     return next((v for v in ("FAILED", "PENDING", "COMPLETED") if v in values), "")

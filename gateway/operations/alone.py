@@ -10,6 +10,7 @@ from functools import partial
 
 from gateway.catalog import Catalog, Claim
 from gateway.config import Config
+from gateway.courier.asking import asked
 from gateway.exchange import Exchange, Means
 from gateway.identity import resolve
 from gateway.model import Share
@@ -39,8 +40,7 @@ class Alone:
         return self.exchange.mesh
 
     def decide(self, claim: Claim) -> Share | None:
-        party, facts = claim.delivery.party, claim.version.facts
-        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
+        return asked(self.mesh, claim)
 
     def nudge(self) -> None:
         """The next start finds what was promised."""

@@ -21,6 +21,7 @@ from gateway.operations.control import Action, Progress
 from gateway.operations.health import shown
 from gateway.operations.keys import LOG_VERIFIER, key_event
 from gateway.operations.outside import PRIVATE
+from gateway.operations.recalls import Recalls
 from gateway.policy.mesh import Mesh
 
 IDS_MAX = 10_000
@@ -56,6 +57,7 @@ class Commands:
                 "policy.status": self.policy_status,
                 "backup": self.backup,
                 "audit.checkpoint": self.seal_log,
+                **Recalls(self.catalog, self.mesh, self.clock, self.resumed).actions(),
             }
         )
 

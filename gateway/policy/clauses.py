@@ -12,6 +12,10 @@ from gateway.policy.patterns import Pattern
 EVERYONE = "*"
 EVERY_BUCKET = ""
 MODES = tuple(sorted(Mode, key=lambda mode: mode.strength))
+FOLLOW = "follow"
+"""Of a rule's `deletes`; of a decision's, where both sides say it."""
+ASKED = "asked"
+"""Of a decision's `deletes`: only the sender says it."""
 NOTHING = -1
 """Less than the strength of any mode."""
 

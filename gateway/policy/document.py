@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gateway.errors import Problem
-from gateway.policy.idle import idle
 from gateway.policy.mesh import Mesh, SourceFile
 from gateway.policy.party import PartyRules, beside, party_rules
 from gateway.policy.rules import Policy, Rules
@@ -92,7 +91,7 @@ class _Loading:
         ]
         cache = Cache(self.base, text, stated, self.parsed, self.beside)
         mesh = self._mesh(stated, rules)
-        warnings = (*stated.warnings, *idle(rules))
+        warnings = stated.warnings
         return Loaded(mesh, tuple(sorted(self.problems)), warnings, cache)
 
     def _counts(self, name: str) -> bool:

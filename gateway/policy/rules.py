@@ -29,8 +29,10 @@ from gateway.model import (
     Share,
 )
 from gateway.policy.clauses import (
+    ASKED,
     EVERY_BUCKET,
     EVERYONE,
+    FOLLOW,
     MODES,
     NOTHING,
     NOW,
@@ -239,11 +241,14 @@ class Policy:
             if key and (chosen is None or (key, accept.rank) < (target, chosen.rank)):
                 target, chosen = key, accept
         if chosen is None:
-            return Share(party, Mode.SHARE, send.rule, _first(accepts).rule)
+            first = _first(accepts)
+            deletes = _deletes(send, first)
+            return Share(party, Mode.SHARE, send.rule, first.rule, deletes=deletes)
         ack = send.ack and mode is Mode.COPY
         return Share(
             *(party, mode, send.rule, chosen.rule, store, target, ack, send.deadline),
             lone="{version}" in chosen.into,
+            deletes=_deletes(send, chosen),
         )
 
     # --- reading -------------------------------------------------------------------------------
@@ -314,6 +319,13 @@ class Policy:
             [*self.rules.sends.get(facts.author, ()), *self.rules.forbids.get(facts.author, ())],
             [accept for accept in self.rules.accepts if accept.party == party],
         )
+
+
+def _deletes(send: Send, accept: Accept) -> str:
+    """What becomes of a copy when the file is deleted."""
+    if send.deletes != FOLLOW:
+        return "keep"
+    return FOLLOW if accept.deletes == FOLLOW else ASKED
 
 
 def _accepting(

@@ -182,6 +182,7 @@ DOMAIN: Mapping[type[errors.CrossdockError], str] = MappingProxyType(
         errors.NoSuchBucket: "NoSuchBucket",
         errors.NoSuchKey: "NoSuchKey",
         errors.NoSuchVersion: "NoSuchVersion",
+        errors.NoSuchRequest: "NoSuchKey",
         errors.NoSuchUpload: "NoSuchUpload",
         errors.KeyIsDeleted: "NoSuchKey",
         errors.VersionIsMarker: "MethodNotAllowed",
@@ -286,6 +287,8 @@ def _marker(details: Mapping[str, Any]) -> Extras:
     headers = {"x-amz-delete-marker": "true"}
     if details.get("version_id"):
         headers["x-amz-version-id"] = str(details["version_id"])
+    if details.get("replication"):
+        headers["x-amz-replication-status"] = str(details["replication"])
     return EMPTY, headers
 
 

@@ -16,7 +16,7 @@ from gateway.errors import CrossdockError
 from gateway.model import DeliveryKind, DeliveryState, Mode, Share
 from gateway.policy.mesh import Mesh
 from tests.model.crash_dock import FILES, LATER, PARTIES, SIGNER, Dock
-from tests.model.crash_story import STORY, Acks, Step
+from tests.model.crash_story import STORY, USED, USED_NOW, Acks, Step
 from tests.model.world import mesh_of, ref
 
 MESHES = MappingProxyType({m.revision: m for m in (mesh_of(dict(FILES)), mesh_of(dict(LATER)))})
@@ -131,7 +131,13 @@ class Findings:
                 view.pop(kept.key, None)
             elif party == kept.author or self._may_see(party, story):
                 view[kept.key] = version
+        if party == "initech" and self._consumed(view.get(USED, "")):
+            view[USED_NOW] = view.pop(USED)
         return view
+
+    def _consumed(self, version: str) -> bool:
+        """Surely if that was acknowledged, perhaps if its answer was lost."""
+        return bool(version) and ("consume" in self.acks or bool(self.stories[version].consumed))
 
     def _may_see(self, party: str, story: Story) -> bool:
         if story.version.ref.key in CONVERGED:
@@ -177,13 +183,20 @@ async def unsettled(dock: Dock, acks: Acks, extra: Mapping[str, Kept]) -> list[s
         for key in KEYS
         for story in reversed(await dock.catalog.story(ref(key)))
         for row in story.deliveries
-        if row.kind is DeliveryKind.COPY
+        if row.kind in (DeliveryKind.COPY, DeliveryKind.REMOVAL)
     ]
+    removals = [each for each in rows if each[0].kind is DeliveryKind.REMOVAL]
+    rows = [each for each in rows if each[0].kind is DeliveryKind.COPY]
     last = {row.target: row.number for row, _ in rows}
-    expected = {_path(row.target): content for row, content in rows if row.state not in UNSENT}
+    expected = {
+        _path(row.target): content
+        for row, content in rows
+        if row.state not in UNSENT and not row.gone
+    }
     copies = dock.copies()
     return [
-        *(f"still {row.state.value}: {row}" for row, _ in rows if row.state.open),
+        *(f"still {row.state.value}: {row}" for row, _ in (*rows, *removals) if row.state.open),
+        *(f"not removed: {row}" for row, _ in removals if row.state is not DeliveryState.DONE),
         *(
             f"superseded by nothing: {row}"
             for row, _ in rows

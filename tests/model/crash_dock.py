@@ -19,6 +19,7 @@ from typing import Any, Self
 from gateway.audit.notes import Signer
 from gateway.catalog import Claim, Shelf, Spot
 from gateway.catalog.sqlite import SqliteCatalog
+from gateway.courier.asking import asked
 from gateway.courier.budget import Budget
 from gateway.courier.courier import Courier
 from gateway.courier.scrub import Again, Round, Scrub, Tally
@@ -59,7 +60,7 @@ buckets:
   orders:
     owner: acme
     members:
-      acme: {write: ["in/**", "out/**", "past/**"]}
+      acme: {write: ["in/**", "out/**", "past/**", "use/**", "follow/**"]}
       globex: {write: ["acks/**"]}
       initech: {}
 """
@@ -67,12 +68,16 @@ ACME = """
 party: acme
 sends:
   - {id: in, bucket: orders, keys: ["in/**"], to: {globex: copy, initech: share}}
+  - {id: use, bucket: orders, keys: ["use/**"], to: {initech: share}}
+  - {id: follow, bucket: orders, keys: ["follow/**"], to: {globex: copy}, deletes: follow}
 accepts: [{id: acks, from: [globex], bucket: orders}]
 """
 ACME_LATER = """
 party: acme
 sends:
   - {id: in, bucket: orders, keys: ["in/**"], to: {globex: copy, initech: share}}
+  - {id: use, bucket: orders, keys: ["use/**"], to: {initech: share}}
+  - {id: follow, bucket: orders, keys: ["follow/**"], to: {globex: copy}, deletes: follow}
   - {id: out, bucket: orders, keys: ["out/**"], to: {globex: copy}}
   - {id: past, bucket: orders, keys: ["past/**"], to: {initech: share}, since: always}
 accepts: [{id: acks, from: [globex], bucket: orders}]
@@ -81,11 +86,11 @@ GLOBEX = """
 party: globex
 sends:
   - {id: acks, bucket: orders, keys: ["acks/**"], to: {acme: share}}
-accepts: [{id: all, from: [acme], bucket: orders, into: "got/{key}"}]
+accepts: [{id: all, from: [acme], bucket: orders, into: "got/{key}", deletes: follow}]
 """
 INITECH = """
 party: initech
-accepts: [{id: all, from: [acme], bucket: orders}]
+accepts: [{id: all, from: [acme], bucket: orders, consume: true}]
 """
 FILES = MappingProxyType(
     {
@@ -288,8 +293,7 @@ class Dock:
         return {entry.key: entry.version for entry in page.entries}
 
     def _decide(self, claim: Claim) -> Share | None:
-        party, facts = claim.delivery.party, claim.version.facts
-        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
+        return asked(self.mesh, claim)
 
     def _read_version(self, version: Version) -> Chunks:
         way = from_extents(version, lambda party, name: self.stores[party, name])

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.catalog import Expect
-from gateway.errors import BucketAlreadyYours, NoSuchUpload, PreconditionFailed
+from gateway.errors import BucketAlreadyYours, NoSuchKey, NoSuchUpload, PreconditionFailed
 from gateway.exchange.terms import Completion, CopySource, Draft, PartClaim
 from gateway.lifecycle import SETTING, Rule, text_of
 from gateway.model import Event, ObjectRef, Versioning
@@ -28,6 +28,7 @@ AGING = "acme-aging"
 AGED = ObjectRef(AGING, "k")
 AGES = (Rule("all", days=1, noncurrent_days=1, upload_days=1), Rule("lone", lone_markers=True))
 PASSES_MAX = 9
+USED, USED_NOW = "use/a", "used/a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,13 @@ async def _watch(dock: Dock, _: Acks) -> str:
     return "watching"
 
 
+async def _consume(dock: Dock, _: Acks) -> str:
+    verb = dock.exchange.consuming.consume(caller("initech"), ref(USED), moved_to=USED_NOW)
+    with suppress(NoSuchKey):  # the answer to an earlier one got lost
+        await verb
+    return "consumed"
+
+
 async def _read(dock: Dock, _: Acks) -> str:
     content = await dock.read("initech", "in/big")
     dock.sealer.observe(Event("tick", dock.now))
@@ -223,6 +231,8 @@ STORY = (
     put("two", "acme", "in/a", b"two, before one was sent"),
     put("big", "acme", "in/big", BIG),
     put("empty", "acme", "in/empty", b""),
+    put("followed", "acme", "follow/a", b"goes when it is deleted"),
+    put("used", "acme", USED, b"initech is soon done with it"),
     Step("deliver", _deliver),
     put("three", "acme", "in/a", b"three, over a copy"),
     put("odd", "acme", "in/odd//name", b"no path can be that"),
@@ -246,6 +256,8 @@ STORY = (
     unwrite("unwrite", "in/a", "wrong"),
     put("gone", "acme", "in/gone", b"soon gone"),
     delete("delete", "in/gone"),
+    delete("follow", "follow/a"),
+    Step("consume", _consume),
     put("early", "acme", "past/note", b"initech gets past/ later, and this too"),
     Step("edit", _edit),
     Step("converge", _converge),

@@ -22,20 +22,26 @@ class Rules:
     initech_accepts: bool = True
     globex_accepts: bool = True
     no_pii: bool = False  # acme forbids what is tagged class=pii
+    follow: bool = False  # globex's copies follow acme's deletes
     consume: bool = True  # initech and globex may consume what they received
 
     def files(self) -> dict[str, str]:
         return {
             "topology.yaml": TOPOLOGY,
             "acme.yaml": _acme(self),
-            "globex.yaml": _accepts(self, "globex", self.globex_accepts, ', into: "in/{key}"'),
+            "globex.yaml": _accepts(
+                self,
+                "globex",
+                self.globex_accepts,
+                ', into: "in/{key}"' + ", deletes: follow" * self.follow,
+            ),
             "initech.yaml": _accepts(self, "initech", self.initech_accepts),
         }
 
     @property
     def rule(self) -> tuple[object, ...]:
         """All that acme's rule says."""
-        return (self.share, self.copy, self.weak, self.always, self.again)
+        return (self.share, self.copy, self.weak, self.always, self.again, self.follow)
 
     def offer(self, party: str, author: str, key: str, tags: dict[str, str]) -> str:
         """own, copy, share, or nothing; as if the version were just being made."""
@@ -82,6 +88,7 @@ def _acme(rules: Rules) -> str:
         name = "again" if rules.again else "out"
         lines += ["sends:", f"  - id: {name}", "    bucket: orders", '    keys: ["a/**"]']
         lines += [f"    to: {{{', '.join(to)}}}"] + ["    since: always"] * rules.always
+        lines += ["    deletes: follow"] * rules.follow
     if rules.no_pii:
         lines += ["forbids:", '  - {id: pii, when: {tags: {class: [pii]}}, to: ["*"]}']
     return "\n".join(lines) + "\n"
@@ -132,6 +139,8 @@ class Reference:
     ever_copied: list[Kept] = field(default_factory=list)
     consumed: dict[tuple[str, str], int] = field(default_factory=dict)
     moved: dict[tuple[str, str], Kept] = field(default_factory=dict)
+    removals: list[Kept] = field(default_factory=list)  # markers that copies are to follow
+    removed: list[Kept] = field(default_factory=list)  # versions whose copies followed one
     now: int = 0
     starts: dict[tuple[object, ...], int] = field(default_factory=dict)
     edited: int = 0
@@ -164,10 +173,22 @@ class Reference:
         marker.held = {**(hidden.held if hidden else {}), marker.author: "own"}
         marker.hides = hidden.hides if hidden and hidden.marker else hidden
         self.versions.append(marker)
+        if hidden and not hidden.marker and self._follows(hidden):
+            late = [v for v in self.owed if v.key == marker.key]
+            self.owed = [v for v in self.owed if v not in late]
+            self.superseded += late
+            self.removals = [m for m in self.removals if m.key != marker.key]
+            if marker.key in self.copies:
+                self.removals.append(marker)
+
+    def _follows(self, hidden: Kept) -> bool:
+        ours = hidden.author == "acme" and hidden.key.startswith("a/")
+        return ours and self.rules.follow and "globex" in self._given(hidden, hidden.held)
 
     def unwrite(self, version: Kept) -> None:
         held, version.held = version.held, {}
         self.owed = [v for v in self.owed if v is not version]
+        self.removals = [m for m in self.removals if m is not version]
         if "globex" in held:
             self._fall_back(version.key)
 
@@ -208,13 +229,25 @@ class Reference:
 
     def deliver_all(self) -> None:
         """Healthy couriers: oldest first, each asked again, never an older over a newer."""
-        for version in sorted(self.owed, key=lambda v: v.number):
-            if self._given(version, version.held).get("globex") == "copy":
-                there = self.copies.get(version.key)
-                if there is None or there.number < version.number:
-                    self.copies[version.key] = version
-                    self.ever_copied.append(version)
+        for version in sorted([*self.owed, *self.removals], key=lambda v: v.number):
+            there = self.copies.get(version.key)
+            if version.hides and version in self.removals:
+                if there and there.number < version.number and self._follows_still(version):
+                    self.removed.append(self.copies.pop(version.key))
+            elif there is None or there.number < version.number:
+                if self._given(version, version.held).get("globex") != "copy":
+                    continue
+                self.copies[version.key] = version
+                self.ever_copied.append(version)
         self.owed = []
+        self.removals = []
+
+    def _follows_still(self, marker: Kept) -> bool:
+        """Asked again before it happens, of a party that holds the marker as it does now."""
+        hidden = marker.hides
+        assert hidden is not None
+        given = self._given(hidden, marker.held)
+        return self.rules.follow and "globex" in given
 
     def converge(self, steps: int, limit: int) -> None:
         """So many bites of so many versions, newest first."""
@@ -232,6 +265,8 @@ class Reference:
             if version.hides:
                 given = self._given(version.hides, version.held)
                 version.held = {**given, version.author: "own"}
+                if given.get("globex") != "copy":
+                    self.removals = [m for m in self.removals if m is not version]
             return
         version.held = self._given(version, version.held)
         copy = version.held.get("globex") == "copy"
@@ -263,6 +298,7 @@ class Reference:
         version.number = version.changed = self.now
 
     def _promise(self, version: Kept) -> None:
+        self.removals = [m for m in self.removals if m.key != version.key]
         late = [v for v in self.owed if v.key == version.key and v.number < version.number]
         self.owed = [v for v in self.owed if v not in late]
         self.superseded += late
@@ -273,15 +309,17 @@ class Reference:
 
     def _ahead(self, version: Kept) -> bool:
         """A newer version's copy is there, or on its way."""
-        ahead = [*self.owed, *self.copies.values()]
+        ahead = [*self.owed, *self.removals, *self.copies.values()]
         return any(v.key == version.key and v.number > version.number for v in ahead)
 
     def _fall_back(self, key: str) -> None:
         """What was superseded before it was sent is owed again once it is current again."""
         head = self.newest("globex", key)
-        if head not in self.superseded or self._consumed("globex", head):
+        if head is None or self._consumed("globex", head):
             return
-        if not self._made(head) and not self._ahead(head):
+        lost = head in self.removed and head not in (*self.owed, *self.copies.values())
+        unsent = head in self.superseded and not self._made(head)
+        if (lost or unsent) and not self._ahead(head):
             self._promise(head)
 
     def _consumed(self, party: str, version: Kept) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from gateway.catalog import Claim, Expect
 from gateway.catalog.sqlite import SqliteCatalog
+from gateway.courier.asking import asked
 from gateway.courier.courier import Courier
 from gateway.errors import CrossdockError, StoreUnavailable
 from gateway.exchange import Exchange, Means
@@ -64,7 +65,12 @@ class FlakyStore(MemoryStore):
             lambda: super(FlakyStore, self).deliver(key, parcel, body, replace=replace),
         )
 
-    async def _ordered(self, call: str, act: Callable[[], Awaitable[Written]]) -> Written:
+    async def remove_copy(self, key: str, *, if_match: str) -> None:
+        await self._ordered(
+            "remove", lambda: super(FlakyStore, self).remove_copy(key, if_match=if_match)
+        )
+
+    async def _ordered(self, call: str, act: Callable[[], Awaitable[T]]) -> T:
         self.calls.append(call)
         order = self.orders.popleft() if self.orders else ""
         if order == "before":
@@ -98,6 +104,7 @@ class World:
         self._folder = tempfile.TemporaryDirectory()
         self._catalog_class = catalog
         self._ids = itertools.count(1)
+        self._salts = itertools.count(1)
         self.now = START
         self.stores = {
             (party, "home"): FlakyStore(lambda: self.now) for party in ("acme", "globex")
@@ -113,7 +120,7 @@ class World:
     async def _open(self) -> None:
         path = str(Path(self._folder.name) / "catalog.db")
         self.catalog = await self._catalog_class.open(
-            path, clock=lambda: self.now, salts=lambda n: b"s" * n
+            path, clock=lambda: self.now, salts=lambda n: next(self._salts).to_bytes(n)
         )
         means = Means(
             rows=self.catalog,
@@ -140,8 +147,7 @@ class World:
         )
 
     def decide(self, claim: Claim) -> Share | None:
-        party, facts = claim.delivery.party, claim.version.facts
-        return self.mesh.share_of(party, facts, claim.bucket, claim.held)
+        return asked(self.mesh, claim)
 
     def _whole(self, version: Version) -> Chunks:
         way = from_extents(version, lambda party, name: self.stores[party, name])

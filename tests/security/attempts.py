@@ -65,7 +65,7 @@ def _row(*actors: str) -> Mapping[str, str]:
 
 
 NO_BUCKET, NO_KEY, DENIED = "NoSuchBucket", "NoSuchKey", "AccessDenied"
-NO_VERSION, NO_UPLOAD = "NoSuchVersion", "NoSuchUpload"
+NO_VERSION, NO_UPLOAD, NO_REQUEST = "NoSuchVersion", "NoSuchUpload", "NoSuchRequest"
 
 # fmt: off
 EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType({
@@ -91,6 +91,10 @@ EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "read-version": _row(NO_BUCKET, NO_VERSION, NO_VERSION, SERVED,  DENIED,   NO_KEY),
     "write":        _row(NO_BUCKET, DENIED,     DENIED,     DENIED,  SKIPPED,  DENIED),
     "consume":      _row(NO_BUCKET, NO_KEY,     NO_KEY,     DENIED,  DENIED,   NO_KEY),
+    "requests":     _row(EMPTY,     EMPTY,      EMPTY,      SERVED,  DENIED,   SERVED),
+    "answer":       _row(NO_REQUEST, NO_REQUEST, NO_REQUEST, DENIED, NO_REQUEST, NO_REQUEST),
+    "recall":       _row(NO_BUCKET, NO_KEY,     NO_KEY,     DENIED,  SERVED,   NO_KEY),
+    "recall-version": _row(NO_BUCKET, NO_VERSION, NO_VERSION, DENIED, SERVED,  NO_VERSION),
     "coauthor":     _row(NO_BUCKET, DENIED,     NO_UPLOAD,  DENIED,  SKIPPED,  DENIED),
     "take":         _row(NO_BUCKET, NO_KEY,     NO_KEY,     DENIED,  DENIED,   NO_KEY),
     "take-version": _row(NO_BUCKET, NO_VERSION, NO_VERSION, DENIED,  DENIED,   NO_KEY),
