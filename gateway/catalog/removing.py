@@ -20,7 +20,7 @@ BY_NUMBER = f"SELECT {VERSION}, v.hides FROM versions v WHERE v.number = ?"
 COPIES_OF = """
 SELECT store, target FROM deliveries
 WHERE number = ? AND party = ? AND kind = 'copy' AND state <= 2 AND gone = ''"""
-CLAIMED = "SELECT token FROM deliveries WHERE id = ?"
+CLAIMED = "SELECT token > 0 AND code <> 'DstObjectOccupied' FROM deliveries WHERE id = ?"
 OPEN = """
 SELECT name FROM requests INDEXED BY requests_of_version
 WHERE number = ? AND party = ? AND kind = ? AND answer = '' LIMIT 1"""

@@ -25,6 +25,7 @@ from tests.contract.catalog_outbox import OutboxSuite
 from tests.contract.catalog_places import PlaceSuite
 from tests.contract.catalog_policies import Revisions
 from tests.contract.catalog_rebuilt import RebuildSuite
+from tests.contract.catalog_removals import RemovalSuite
 from tests.contract.catalog_staging import StagingSuite
 from tests.contract.catalog_storage import StorageSuite
 from tests.contract.catalog_survey import SurveySuite
@@ -63,6 +64,7 @@ class TestSqlite(
     LifecycleSuite,
     LockSuite,
     OutboxSuite,
+    RemovalSuite,
     NoticeSuite,
     FirstReadSuite,
     Revisions,

@@ -210,6 +210,35 @@ class DeletedFilesSent(World):
         _replace(self.catalog, "redecide", eager)
 
 
+class CopiesStay(World):
+    """A delete marker is written, and nothing is promised of the copies that are to follow."""
+
+    async def _open(self) -> None:
+        await super()._open()
+        commit = self.catalog.commit
+
+        async def keeping(change: Change) -> Version:
+            if isinstance(change, Write) and change.removals:
+                change = dataclasses.replace(change, removals=())
+            return await commit(change)
+
+        _replace(self.catalog, "commit", keeping)
+
+
+class ConsumedComesBack(World):
+    """Convergence knows nothing of what was consumed."""
+
+    async def _open(self) -> None:
+        await super()._open()
+        redecide = self.catalog.redecide
+
+        async def forgetting(step: Step) -> None:
+            await self.catalog.write(lambda tx: tx.run("DELETE FROM consumed"))
+            await redecide(step)
+
+        _replace(self.catalog, "redecide", forgetting)
+
+
 def _replace(owner: SqliteCatalog, name: str, with_: Callable[..., Any]) -> None:
     setattr(owner, name, with_)
 
@@ -228,5 +257,7 @@ MUTANTS: Mapping[str, type[World]] = MappingProxyType(
         "steps written down and not done": StepsLost,
         "promises never end": PromisesNeverEnd,
         "copies of what was deleted": DeletedFilesSent,
+        "copies that were to follow stay": CopiesStay,
+        "what was consumed comes back": ConsumedComesBack,
     }
 )

@@ -158,6 +158,19 @@ class ExchangeMachine(RuleBasedStateMachine):
         if then:
             self.edit_policy(then)
 
+    @rule(sent=st.booleans(), then=st.sets(st.sampled_from(SWITCHES), max_size=1))
+    def a_copy_that_is_to_follow(self, sent: bool, then: set[str]) -> None:
+        """A file is written, perhaps copied, and deleted while both sides let the copy follow."""
+        switches = {"follow": True, "copy": True, "weak": False, "globex_accepts": True}
+        self.model.edit(replace(self.model.rules, **switches))
+        self.world.edit(self.model.rules.files())
+        self.put_shared(f"{self.count} follows".encode(), {})
+        if sent:
+            self.drain([])
+        self.delete_shared()
+        if then:
+            self.edit_policy(then)
+
     @rule(steps=st.integers(1, 3))
     def converge_a_little(self, steps: int) -> None:
         """What was decided again and what was not yet lie side by side for a while."""
