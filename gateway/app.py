@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway import __version__
 from gateway.api.door import Api
+from gateway.api.request import Means
 from gateway.config import Config, Listen
 from gateway.exchange.collector import Collector
 from gateway.house import House
@@ -242,7 +243,7 @@ async def _s3_door(house: House, policies: Policies, listen: Listen) -> Door:
         trusted_proxies=config.trusted_proxies,
         limits=limits_of(limits),
         api=Api(
-            OwnPolicies(policies, house.headway, house.outside.clock),
+            Means(OwnPolicies(policies, house.headway, house.outside.clock), house.exchange),
             house.sealer.observe,
             house.outside.clock,
         ),

@@ -6,17 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.api import policy
+from gateway.api import consent, policy
 from gateway.api.openapi import document
-from gateway.api.policy import OwnPolicies
-from gateway.api.replies import Reply, failed, failure, reply
-from gateway.api.request import Asked, Body
+from gateway.api.replies import JSON, Reply, failed, failure, reply
+from gateway.api.request import Asked, Body, Means
 from gateway.errors import CrossdockError, Denied
 from gateway.model import Caller, Event
 
 NAME = "api"
 
-Handler = Callable[[OwnPolicies, Asked], Awaitable[Reply]]
+Handler = Callable[[Means, Asked], Awaitable[Reply]]
 
 
 class Row(NamedTuple):
@@ -25,7 +24,7 @@ class Row(NamedTuple):
     takes: str = ""  # the body's media type
 
 
-async def _described(_: OwnPolicies, __: Asked) -> Reply:
+async def _described(_: Means, __: Asked) -> Reply:
     return reply(document({place: (row.summary, row.takes) for place, row in ROUTES.items()}))
 
 
@@ -34,6 +33,10 @@ ROUTES: Mapping[tuple[str, str], Row] = MappingProxyType(
         ("GET", "/policy"): Row(policy.get_policy, "The party's own policy file, as in force."),
         ("PUT", "/policy"): Row(policy.put_policy, "Replaces it.", "application/yaml"),
         ("GET", "/policy/history"): Row(policy.get_history, "What it was, newest first."),
+        ("GET", "/offers"): Row(consent.get_offers, "What is offered and not accepted."),
+        ("GET", "/requests"): Row(consent.get_requests, "Copies that are asked back."),
+        ("PUT", "/requests"): Row(consent.put_request, "Answers one.", JSON),
+        ("POST", "/recall"): Row(consent.post_recall, "Asks a party's copies back.", JSON),
         ("GET", "/openapi.json"): Row(_described, "This document."),
     }
 )
@@ -45,9 +48,9 @@ class Api:
     gives moments in nanoseconds."""
 
     def __init__(
-        self, policies: OwnPolicies, observe: Callable[[Event], None], clock: Callable[[], int]
+        self, means: Means, observe: Callable[[Event], None], clock: Callable[[], int]
     ) -> None:
-        self._policies = policies
+        self._means = means
         self._observe = observe
         self._clock = clock
 
@@ -65,7 +68,7 @@ class Api:
         if row is None:
             return _not_there(path)
         try:
-            return await row.handler(self._policies, Asked(query, headers, caller, body))
+            return await row.handler(self._means, Asked(query, headers, caller, body))
         except CrossdockError as error:
             if isinstance(error, Denied):
                 self._refused(caller, path, error)

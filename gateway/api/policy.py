@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from gateway.api.replies import Reply, failure, reply
-from gateway.api.request import Asked
+from gateway.api.request import Asked, Means
 from gateway.errors import BadInput, Denied, NotFound, PreconditionFailed, Problem
-from gateway.model import May, Principal
+from gateway.model import May
 
 TEXT_BYTES_MAX = 4 * 1024**2
 HISTORY_MAX = 1000
@@ -18,56 +16,15 @@ HISTORY_MAX = 1000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class OwnFile:
-    """`text` is in force, `sha256` (hex) its name, "" where there is none. `problems` are those of
-    an edit that is not in force for them. `converged`: old files follow what is in force."""
-
-    text: str
-    sha256: str
-    problems: tuple[Problem, ...]
-    converged: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """In force unless there are `problems` or somebody `edited` the same file meanwhile."""
-
-    sha256: str
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    edited: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One state of the file. `principal` is "" where it was not the party's own."""
-
-    at: str
-    sha256: str
-    principal: str
-
-
-class OwnPolicies(Protocol):
-    """What the door needs of whoever keeps the policy. `expect` is the SHA-256 (hex) of the text
-    that is to be replaced, None where that does not matter; PreconditionFailed if it is another
-    one. TooBusy for a party that replaces its file too often."""
-
-    async def own(self, party: str) -> OwnFile: ...
-    async def replace(self, by: Principal, text: str, expect: str | None) -> Replaced: ...
-    async def past(self, party: str, limit: int) -> Sequence[Past]: ...
-    async def text(self, party: str, sha256: str) -> str | None: ...
-
-
-async def get_policy(policies: OwnPolicies, asked: Asked) -> Reply:
+async def get_policy(means: Means, asked: Asked) -> Reply:
     staff(asked)
     party, wanted = asked.caller.party, asked.query.get("sha256", "")
     if wanted:
-        text = await policies.text(party, wanted) if _DIGEST.fullmatch(wanted) else None
+        text = await means.policies.text(party, wanted) if _DIGEST.fullmatch(wanted) else None
         if text is None:
             raise NotFound("the file never was that")
         return reply({"party": party, "sha256": wanted, "text": text})
-    own = await policies.own(party)
+    own = await means.policies.own(party)
     content = {
         "party": party,
         "sha256": own.sha256,
@@ -78,7 +35,7 @@ async def get_policy(policies: OwnPolicies, asked: Asked) -> Reply:
     return reply(content, etag=f'"{own.sha256}"')
 
 
-async def put_policy(policies: OwnPolicies, asked: Asked) -> Reply:
+async def put_policy(means: Means, asked: Asked) -> Reply:
     staff(asked)
     raw = await asked.body(TEXT_BYTES_MAX)
     try:
@@ -87,7 +44,7 @@ async def put_policy(policies: OwnPolicies, asked: Asked) -> Reply:
         raise BadInput("the file is not UTF-8 text") from error
     if not text.strip():
         raise BadInput("the file is empty; a party that shares nothing says `party: NAME` alone")
-    done = await policies.replace(asked.caller.principal, text, _expected(asked.headers))
+    done = await means.policies.replace(asked.caller.principal, text, _expected(asked.headers))
     if done.edited:
         text = "the operator is at work on this file in the policies folder; try again later"
         return failure(409, "EditUnderWay", text)
@@ -98,9 +55,9 @@ async def put_policy(policies: OwnPolicies, asked: Asked) -> Reply:
     return reply(content, etag=f'"{done.sha256}"')
 
 
-async def get_history(policies: OwnPolicies, asked: Asked) -> Reply:
+async def get_history(means: Means, asked: Asked) -> Reply:
     staff(asked)
-    past = await policies.past(asked.caller.party, HISTORY_MAX)
+    past = await means.policies.past(asked.caller.party, HISTORY_MAX)
     return reply([{"at": p.at, "sha256": p.sha256, "by": p.principal or None} for p in past])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from gateway.catalog import Entry, Expect, Page, Staged
+from gateway.catalog import Entry, Expect, Page, Request, Staged
 from gateway.exchange.adopting import Adopting, Adoption
 from gateway.exchange.buckets import Buckets
 from gateway.exchange.consuming import Consuming
@@ -111,6 +111,7 @@ __all__ = [
     "PartClaim",
     "Reading",
     "Removed",
+    "Request",
     "Span",
     "Staged",
     "StoreOf",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from gateway.api.policy import OwnFile, Past, Replaced
+from gateway.api.keeping import OwnFile, Past, Replaced
 from gateway.errors import PreconditionFailed, Problem, TooBusy
 from gateway.exchange import Headway
 from gateway.model import Principal

@@ -40,14 +40,17 @@ class Offer:
     line: str
 
 
-def outstanding(mesh: Mesh, made: Mapping[str, Bucket]) -> Iterator[Offer]:
-    """By author, in the order of its rules. `made` are the buckets made through a door."""
+def outstanding(mesh: Mesh, made: Mapping[str, Bucket], about: str = EVERYONE) -> Iterator[Offer]:
+    """By author, in the order of its rules; only those from or to one party, if it is `about` one.
+    `made` are the buckets made through a door."""
     ours: dict[str, list[Accept]] = {}
     for accept in mesh.policy.rules.accepts:
         ours.setdefault(accept.party, []).append(accept)
     for author, sends in sorted(mesh.policy.rules.sends.items()):
         for send in sends:
             for party in sorted(_recipients(mesh, made, author, send)):
+                if about not in (EVERYONE, author, party):
+                    continue
                 offer = _offer(mesh, made, author, send, party, ours.get(party, ()))
                 if offer:
                     yield offer
