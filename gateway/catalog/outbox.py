@@ -77,6 +77,9 @@ WHERE d.number = ? AND d.party = ? AND d.store = ? AND d.target = ? AND d.kind =
 HIDDEN = f"""
 SELECT {VERSION} FROM versions m JOIN versions v ON v.number = m.hides
 WHERE m.number = ? AND m.hides > 0"""
+CALLED_BACK = """
+SELECT 1 FROM deliveries
+WHERE number = ? AND party = ? AND store = ? AND target = ? AND kind = 'recall' AND state = 0"""
 NEWER = """
 SELECT 1 FROM deliveries d INDEXED BY deliveries_at_target JOIN versions v ON v.number = d.number
 WHERE d.party = ? AND d.store = ? AND d.target = ? AND d.live = 1 AND d.state < 2
@@ -244,8 +247,8 @@ def _settle(
     removes = KINDS[kind].removes
     if state <= PARKED and unwritten and kind != RECALL:
         state = CANCELLED  # its author deleted it while the attempt ran
-    elif state <= PARKED and tx.one(NEWER, (*place, number, bucket, key)):
-        state = SUPERSEDED  # so did a newer version come, and waits for this target key
+    elif state <= PARKED:
+        state = _overtaken(tx, kind, state, (*place, number, bucket, key))
     is_open = state <= PARKED
     live = is_open or (state == DONE and kind == COPY)
     receipt = receipt_text(outcome.receipt) if outcome.receipt else None
@@ -265,6 +268,16 @@ def _settle(
     if event is not None:
         tx.record(event, tx.number())
     return True
+
+
+def _overtaken(tx: Transaction, kind: str, state: int, about: Row) -> int:
+    """A failed attempt ends where a newer version came meanwhile and waits for its target key, or
+    where its own was called back. A recall stands as long as it can be made."""
+    if (kind != RECALL or state == PARKED) and tx.one(NEWER, about):
+        return SUPERSEDED
+    party, store, target, number, *_ = about
+    called_back = kind == COPY and tx.one(CALLED_BACK, (number, party, store, target))
+    return CANCELLED if called_back else state
 
 
 def _miss(

@@ -24,6 +24,7 @@ Place = tuple[str, str, str]
 
 COPY = DeliveryKind.COPY.value
 TAGS = DeliveryKind.TAGS.value
+RECALL = DeliveryKind.RECALL.value
 
 AT_TARGET = """
 SELECT d.id, d.number, d.kind, d.state, d.lease, v.bucket, v.key, d.rule
@@ -50,6 +51,10 @@ GROUP BY store, target"""
 PLACES = """
 SELECT store, target FROM deliveries
 WHERE number = ? AND party = ? AND kind = 'copy' AND state IN (0, 1, 2, 3)"""
+TAKEN_BACK = """
+SELECT 1 FROM deliveries
+WHERE number = ? AND party = ? AND store = ? AND target = ?
+  AND (gone = 'recall' OR kind = 'recall' AND state <= 2) LIMIT 1"""
 TAKEN_AWAY = """
 SELECT 1 FROM deliveries
 WHERE number = ? AND party = ? AND store = ? AND target = ? AND kind = 'copy' AND gone <> ''"""
@@ -71,11 +76,12 @@ def promise_version(
     for promise in made:
         place = (promise.party, promise.store, promise.target)
         waits = False
-        for id_, _, _, state, lease, bucket, key, _ in tx.all(AT_TARGET, place):
+        for id_, _, kind, state, lease, bucket, key, _ in tx.all(AT_TARGET, place):
             older = (bucket, key) == (version.ref.bucket, version.ref.key)
             if state > PARKED:
                 continue
-            if older and unsent(state, lease, now):
+            recall = kind == RECALL and state == PENDING  # it stands, whatever comes behind it
+            if older and not recall and unsent(state, lease, now):
                 tx.run(END, (SUPERSEDED, id_))
                 telling.delivered(tx, id_)
             else:
@@ -106,16 +112,18 @@ def promise_missing(tx: Transaction, version: Version, promise: Promise, number:
     """Promises a copy of an older version, if its party has none and is to have one; never where a
     newer one has the key or is on its way there. Where the target key is not the version's own,
     only the party's current version is sent: of another one it is noted that it would have been,
-    for it may become current again. What the party has consumed it is done with."""
+    for it may become current again. What the party has consumed it is done with, and what was
+    called back is not sent again."""
+    place = (promise.party, promise.store, promise.target)
     if names.is_consumed(tx, promise.party, version.ref, version.number):
+        return False
+    if tx.one(TAKEN_BACK, (version.number, *place)):
         return False
     current = views.head_of(tx, promise.party, version.ref) == version.number
     if not (promise.lone or current):
         _supersede(tx, version, promise, number)
         return False
-    for _, about, kind, _, _, bucket, key, _ in tx.all(
-        AT_TARGET, (promise.party, promise.store, promise.target)
-    ):
+    for _, about, kind, _, _, bucket, key, _ in tx.all(AT_TARGET, place):
         if about == version.number and kind == COPY:
             return False
         if about > version.number and (bucket, key) == (version.ref.bucket, version.ref.key):

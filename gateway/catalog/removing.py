@@ -21,6 +21,7 @@ COPIES_OF = """
 SELECT store, target FROM deliveries
 WHERE number = ? AND party = ? AND kind = 'copy' AND state <= 2 AND gone = ''"""
 CLAIMED = "SELECT token > 0 AND code <> 'DstObjectOccupied' FROM deliveries WHERE id = ?"
+TAKEN_BACK = "UPDATE deliveries SET gone = ?1 WHERE id = ?2 AND kind = 'copy' AND ?1 = 'recall'"
 OPEN = """
 SELECT name FROM requests INDEXED BY requests_of_version
 WHERE number = ? AND party = ? AND kind = ? AND answer = '' LIMIT 1"""
@@ -114,9 +115,11 @@ def _promise(
     for id_, about, was, state, lease, *ref, _ in tx.all(AT_TARGET, place):
         ours = tuple(ref) == (version.ref.bucket, version.ref.key)
         ours = ours and (kind is REMOVAL or about == version.number)
-        if ours and promises.unsent(state, lease, now):
+        stands = kind is REMOVAL and was == RECALL.value  # a recall does, whatever is deleted
+        if ours and not stands and promises.unsent(state, lease, now):
             there = there or KINDS[was].removes or bool(tx.all(CLAIMED, (id_,))[0][0])
             tx.run(END, (SUPERSEDED if kind is REMOVAL else CANCELLED, id_))
+            tx.run(TAKEN_BACK, (kind.value, id_))
             telling.delivered(tx, id_)
         else:
             there = there or ours

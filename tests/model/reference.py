@@ -41,7 +41,8 @@ class Rules:
     @property
     def rule(self) -> tuple[object, ...]:
         """All that acme's rule says."""
-        return (self.share, self.copy, self.weak, self.always, self.again, self.follow)
+        weak = self.weak and self.copy
+        return (self.share, self.copy, weak, self.always, self.again, self.follow)
 
     def offer(self, party: str, author: str, key: str, tags: dict[str, str]) -> str:
         """own, copy, share, or nothing; as if the version were just being made."""

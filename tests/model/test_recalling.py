@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.catalog import Request
+from gateway.catalog import Lane, Outcome, Request
 from gateway.errors import BadInput, CrossdockError, Denied, NoSuchKey, NoSuchRequest, NoSuchVersion
-from gateway.exchange.recalling import Outcome, recall_by_operator
+from gateway.exchange import recalling
+from gateway.exchange.recalling import recall_by_operator
 from gateway.model import Caller, Delivery, DeliveryKind, DeliveryState, May, Principal
-from tests.model.world import World, caller, ref
+from tests.model.world import HOUR, World, caller, ref
 
 TOPOLOGY = """
 parties:
@@ -50,7 +51,7 @@ def silent() -> Iterator[World]:
     world.close()
 
 
-def recall(world: World, version: str = "", party: str = "globex") -> Outcome:
+def recall(world: World, version: str = "", party: str = "globex") -> recalling.Outcome:
     verb = world.exchange.recalling.recall(caller("acme"), ref("k"), party, version=version)
     return world.run(verb)
 
@@ -118,6 +119,68 @@ def test_a_recall_works_after_a_withdrawal_and_after_a_delete(world: World) -> N
     world.converge()
     world.drain()
     assert world.copies() == {}
+
+
+def test_what_was_called_back_unsent_is_not_sent_by_a_later_policy(world: World) -> None:
+    world.put("acme", "k", b"one", {})
+    recall(world)
+    for acme in ("party: acme\n", SENDS.replace('["**"]', '["**"], since: always')):
+        world.edit({**FILES, "acme.yaml": acme})
+        world.converge()
+    world.drain()
+    assert world.copies() == {}
+
+
+def test_a_delete_and_an_undelete_do_not_bring_it_back() -> None:
+    world = World(
+        {
+            **FILES,
+            "acme.yaml": SENDS.replace("share}", "share}, deletes: follow"),
+            "globex.yaml": AGREES.replace("recall: yes", "recall: yes, deletes: follow"),
+        }
+    )
+    for early in (False, True):  # the recall before the delete, or behind it
+        world.put("acme", "k", b"one", {})
+        world.drain()
+        version = world.run(world.catalog.story(ref("k")))[0].version.id
+        if not early:
+            recall(world, version)
+        marker = world.delete("acme", "k")
+        if early:
+            recall(world, version)
+        world.drain()
+        assert world.copies() == {}
+        world.delete("acme", "k", marker)
+        world.drain()
+        assert world.copies() == {}
+    world.close()
+
+
+def test_a_recall_is_made_before_a_newer_version_comes(world: World) -> None:
+    world.put("acme", "k", b"one", {})
+    world.drain()
+    recall(world)
+    newer = world.put("acme", "k", b"two", {})
+    assert [d.state for d in made(world)] == [DeliveryState.PENDING]
+    world.delete("acme", "k", newer.id)
+    world.drain()
+    assert world.copies() == {}
+    world.put("acme", "k", b"three", {})
+    world.drain()
+    assert world.copies() == {"in/k": b"three"}
+
+
+def test_a_copy_under_way_that_fails_is_not_tried_again(world: World) -> None:
+    version = world.put("acme", "k", b"one", {})
+    (claim,) = world.run(world.catalog.claim(Lane("globex", "home"), 9, world.now, HOUR))
+    assert recall(world).removals == 1
+    failed = Outcome(DeliveryState.PENDING, world.now)
+    delivery = claim.delivery
+    assert world.run(world.catalog.settle(delivery.id, delivery.token, failed, None))
+    assert [d.state for d in made(world, DeliveryKind.COPY)] == [DeliveryState.CANCELLED]
+    world.drain()
+    assert world.copies() == {}
+    assert made(world)[0].version == version.id
 
 
 def test_only_that_version_is_taken_away(world: World) -> None:
