@@ -243,7 +243,7 @@ async def _s3_door(house: House, policies: Policies, listen: Listen) -> Door:
         trusted_proxies=config.trusted_proxies,
         limits=limits_of(limits),
         api=Api(
-            Means(OwnPolicies(policies, house.headway, house.outside.clock), house.exchange),
+            Means(OwnPolicies(policies, house.outside.clock), house.exchange),
             house.sealer.observe,
             house.outside.clock,
         ),

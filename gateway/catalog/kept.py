@@ -57,6 +57,11 @@ class Policies(Protocol):
         (hex) of the text, "" where the file went."""
         ...
 
+    async def policy_followed(self, name: str) -> bool:
+        """Whether all versions have been decided again since that file changed last, under
+        whichever policy: what others change later does not show."""
+        ...
+
     async def policy_text(self, name: str, digest: str) -> str | None:
         """What that file was once, by its SHA-256 (hex)."""
         ...

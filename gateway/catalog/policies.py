@@ -47,6 +47,10 @@ WAS_ONCE = """
 SELECT t.text FROM policy_texts t WHERE t.digest = ?2 AND EXISTS (
   SELECT 1 FROM policy_changes WHERE name = ?1 AND digest = ?2)"""
 
+FOLLOWED = """
+SELECT EXISTS (SELECT 1 FROM policies WHERE reached = 0 AND number >= coalesce(
+  (SELECT max(number) FROM policy_changes WHERE name = ?), 0))"""
+
 Digests = Mapping[str, str]
 """A file's name -> SHA-256 (hex) of its text."""
 
@@ -98,6 +102,9 @@ class SqlitePolicies(Desk):
             (Applied(number, revision, door, party, principal, (name,)), digest)
             for number, revision, door, party, principal, digest in rows
         ]
+
+    async def policy_followed(self, name: str) -> bool:
+        return self.reader.one(FOLLOWED, (name,)) == (1,)
 
     async def policy_text(self, name: str, digest: str) -> str | None:
         row = self.reader.one(WAS_ONCE, (name, digest))

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from gateway.api.keeping import OwnFile, Past, Replaced
 from gateway.errors import PreconditionFailed, Problem, TooBusy
-from gateway.exchange import Headway
 from gateway.model import Principal
 from gateway.operations.reload import By, Policies
 
@@ -22,25 +21,18 @@ DOOR = "api"
 class OwnPolicies:
     """gateway.api.policy.OwnPolicies, on the policies of a running gateway."""
 
-    def __init__(
-        self,
-        policies: Policies,
-        headway: Callable[[], Headway | None],
-        clock: Callable[[], int],
-    ) -> None:
+    def __init__(self, policies: Policies, clock: Callable[[], int]) -> None:
         self._policies = policies
-        self._headway = headway
         self._clock = clock
 
     async def own(self, party: str) -> OwnFile:
         standing, file = self._policies.standing, file_of(party)
         text = standing.mesh.texts.get(file, "")
-        headway = self._headway()
         return OwnFile(
             text,
             digest(text),
             _own(standing.problems, file),
-            headway is not None and headway.done and headway.revision == standing.mesh.revision,
+            await self._policies.kept.policy_followed(file),
         )
 
     async def replace(self, by: Principal, text: str, expect: str | None) -> Replaced:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.catalog import Applied
+from gateway.catalog import Applied, Step
 from tests.contract.catalog_kit import R1, Bench, Tell, event_of
 
 FIRST = {"topology.yaml": "t", "acme.yaml": "a", "globex.yaml": "g"}
@@ -66,6 +66,21 @@ class Revisions:
             assert await bench.catalog.policy_text("globex.yaml", digest) is None, "not its own"
             assert await bench.catalog.policy_changes("nobody.yaml", 9) == []
             assert len(await bench.catalog.policy_changes("acme.yaml", 1)) == 1
+
+        tell(story)
+
+    def test_a_file_is_followed_whatever_other_files_do_later(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            followed = bench.catalog.policy_followed
+            await self._put(bench, "f1", FIRST)
+            assert not await followed("acme.yaml")
+            progress = await bench.catalog.progress()
+            assert progress is not None
+            await bench.catalog.redecide(Step("f1", progress.reached, 0, 0))
+            assert await followed("acme.yaml")
+            await self._put(bench, "f2", FIRST | {"globex.yaml": "other"})
+            assert await followed("acme.yaml")
+            assert not await followed("globex.yaml")
 
         tell(story)
 
