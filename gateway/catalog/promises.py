@@ -57,7 +57,11 @@ WHERE number = ? AND party = ? AND store = ? AND target = ?
   AND (gone = 'recall' OR kind = 'recall' AND state <= 2) LIMIT 1"""
 TAKEN_AWAY = """
 SELECT 1 FROM deliveries
-WHERE number = ? AND party = ? AND store = ? AND target = ? AND kind = 'copy' AND gone <> ''"""
+WHERE number = ? AND party = ? AND store = ? AND target = ? AND kind = 'copy'
+  AND (state = 2 OR gone <> '') LIMIT 1"""
+LOST_REMOVALS = """
+SELECT store, target, rule FROM deliveries
+WHERE number = ? AND party = ? AND kind = 'removal' AND state = 3 GROUP BY store, target"""
 UNSENT = """
 SELECT id, party, store, target FROM deliveries
 WHERE number = ? AND (state = 1 OR (state = 0 AND lease <= ?)) AND kind <> 'recall'"""
@@ -142,11 +146,30 @@ def _supersede(tx: Transaction, version: Version, promise: Promise, number: int)
 
 def revive(tx: Transaction, party: str, ref: ObjectRef, number: int) -> None:
     """A party's view fell back to an older version: a copy of it that a newer one superseded
-    before it was sent, or that a delete marker took away, is promised again."""
+    before it was sent, or that a delete marker took away, is promised again. So is, where a marker
+    is the newest again, a removal that a newer version had ended."""
     head = views.head_of(tx, party, ref)
+    for store, target, rule in tx.all(LOST_REMOVALS, (head, party)) if head else ():
+        _remove_again(tx, head, Promise(party, store, target, rule, DeliveryKind.REMOVAL), number)
     for store, target, rule in tx.all(LOST_COPIES, (head, party)) if head else ():
         version = version_of(tx.all(VERSION_OF, (head,))[0])
         promise_missing(tx, version, Promise(party, store, target, rule), number)
+
+
+def _remove_again(tx: Transaction, marker: int, promise: Promise, number: int) -> None:
+    """Where an older copy lies there still, and no newer one."""
+    version = version_of(tx.all(VERSION_OF, (marker,))[0])
+    place = (promise.party, promise.store, promise.target)
+    there = waits = False
+    for _, about, kind, state, _, bucket, key, _ in tx.all(AT_TARGET, place):
+        ours = (bucket, key) == (version.ref.bucket, version.ref.key)
+        if ours and about >= marker:
+            return
+        there = there or (ours and kind == COPY)
+        waits = waits or state <= PARKED
+    if there:
+        insert(tx, version, promise, number, not waits)
+        tx.run(PROMOTE, place)
 
 
 def promise_tags(tx: Transaction, version: Version, change: Retag, number: int) -> None:

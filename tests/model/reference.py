@@ -23,6 +23,7 @@ class Rules:
     globex_accepts: bool = True
     no_pii: bool = False  # acme forbids what is tagged class=pii
     follow: bool = False  # globex's copies follow acme's deletes
+    recall: bool = False  # globex gives copies back that acme asks for
     consume: bool = True  # initech and globex may consume what they received
 
     def files(self) -> dict[str, str]:
@@ -33,7 +34,9 @@ class Rules:
                 self,
                 "globex",
                 self.globex_accepts,
-                ', into: "in/{key}"' + ", deletes: follow" * self.follow,
+                ', into: "in/{key}"'
+                + ", deletes: follow" * self.follow
+                + ", recall: yes" * self.recall,
             ),
             "initech.yaml": _accepts(self, "initech", self.initech_accepts),
         }
@@ -142,6 +145,9 @@ class Reference:
     moved: dict[tuple[str, str], Kept] = field(default_factory=dict)
     removals: list[Kept] = field(default_factory=list)  # markers that copies are to follow
     removed: list[Kept] = field(default_factory=list)  # versions whose copies followed one
+    overtaken: list[Kept] = field(default_factory=list)  # markers, by something newer
+    recalls: list[Kept] = field(default_factory=list)  # versions whose copies are asked back
+    given_back: list[Kept] = field(default_factory=list)  # and were, or were not sent for it
     now: int = 0
     starts: dict[tuple[object, ...], int] = field(default_factory=dict)
     edited: int = 0
@@ -178,9 +184,13 @@ class Reference:
             late = [v for v in self.owed if v.key == marker.key]
             self.owed = [v for v in self.owed if v not in late]
             self.superseded += late
-            self.removals = [m for m in self.removals if m.key != marker.key]
+            self._overtake(marker.key)
             if marker.key in self.copies:
                 self.removals.append(marker)
+
+    def _overtake(self, key: str) -> None:
+        self.overtaken += [m for m in self.removals if m.key == key]
+        self.removals = [m for m in self.removals if m.key != key]
 
     def _follows(self, hidden: Kept) -> bool:
         ours = hidden.author == "acme" and hidden.key.startswith("a/")
@@ -202,7 +212,8 @@ class Reference:
         for marker in (v for v in self.versions if v.hides is version and v.alive):
             marker.held = {**version.held, marker.author: "own"}
         copy = version.held.get("globex") == "copy"
-        if copy and not self._made(version) and not self._ahead(version):
+        sent = self._made(version) or version in self.given_back
+        if copy and not sent and not self._ahead(version):
             self.owed.append(version)
         if "globex" in before and "globex" not in version.held:
             self.owed = [v for v in self.owed if v is not version]
@@ -228,8 +239,31 @@ class Reference:
         if moved_to:
             self.moved[party, moved_to] = version
 
+    def recall(self, version: Kept) -> None:
+        """Without globex's consent it is only asked."""
+        if not self._gives_back(version):
+            return
+        if version in self.owed:
+            self.owed = [v for v in self.owed if v is not version]
+            self.given_back.append(version)
+        elif self.copies.get(version.key) is version and version not in self.recalls:
+            self.recalls.append(version)
+
+    def _gives_back(self, version: Kept) -> bool:
+        ours = version.author == "acme" and version.key.startswith("a/")
+        return ours and self.rules.recall and self.rules.globex_accepts
+
+    def _give_back(self) -> None:
+        for version in self.recalls:
+            there = self.copies.get(version.key)
+            if self._gives_back(version) and there in (None, version):
+                self.copies.pop(version.key, None)
+                self.given_back.append(version)
+        self.recalls = []
+
     def deliver_all(self) -> None:
         """Healthy couriers: oldest first, each asked again, never an older over a newer."""
+        self._give_back()
         for version in sorted([*self.owed, *self.removals], key=lambda v: v.number):
             there = self.copies.get(version.key)
             if version.hides and version in self.removals:
@@ -273,7 +307,7 @@ class Reference:
         copy = version.held.get("globex") == "copy"
         if version in self.owed and not copy:
             self.owed.remove(version)
-        elif copy and not self._made(version) and not self._consumed("globex", version):
+        elif copy and not self._made(version) and not self._ended(version):
             if self.newest("globex", version.key) is not version:
                 self.superseded.append(version)
             elif not self._ahead(version):
@@ -299,7 +333,7 @@ class Reference:
         version.number = version.changed = self.now
 
     def _promise(self, version: Kept) -> None:
-        self.removals = [m for m in self.removals if m.key != version.key]
+        self._overtake(version.key)
         late = [v for v in self.owed if v.key == version.key and v.number < version.number]
         self.owed = [v for v in self.owed if v not in late]
         self.superseded += late
@@ -316,12 +350,20 @@ class Reference:
     def _fall_back(self, key: str) -> None:
         """What was superseded before it was sent is owed again once it is current again."""
         head = self.newest("globex", key)
-        if head is None or self._consumed("globex", head):
+        there = self.copies.get(key)
+        if head in self.overtaken and there and not self._ahead(head):
+            self.removals.append(head)
+        if head is None or self._ended(head):
             return
         lost = head in self.removed and head not in (*self.owed, *self.copies.values())
         unsent = head in self.superseded and not self._made(head)
         if (lost or unsent) and not self._ahead(head):
             self._promise(head)
+
+    def _ended(self, version: Kept) -> bool:
+        """globex is done with it, or was asked to give it back: it is not sent by itself."""
+        back = version in (*self.recalls, *self.given_back)
+        return back or self._consumed("globex", version)
 
     def _consumed(self, party: str, version: Kept) -> bool:
         return version.number <= self.consumed.get((party, version.key), 0)

@@ -40,6 +40,12 @@ class ExchangeMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.world.close()
 
+    def enter(self, rules: Rules) -> None:
+        """An edit, unless all is as it is to be."""
+        if rules.files() != self.model.rules.files():
+            self.model.edit(rules)
+            self.world.edit(rules.files())
+
     def count_step(self, kind: str) -> None:
         """For the run that counts how much of what it tries succeeds."""
 
@@ -99,6 +105,21 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.world.delete(version.author, version.key, version.id)
         self.count_step("done")
         self.model.unwrite(version)
+
+    @precondition(
+        lambda self: any(v.author == "acme" and not v.marker for v in self.model.versions)
+    )
+    @rule(data=st.data(), agreed=st.booleans())
+    def recall(self, data: st.DataObject, agreed: bool) -> None:
+        """Of any version, those that are no more included; most often of one that was sent."""
+        if agreed:
+            self.enter(replace(self.model.rules, recall=True, globex_accepts=True))
+        ours = [v for v in self.model.versions if v.author == "acme" and not v.marker]
+        sent = [v for v in ours if v in (*self.model.owed, *self.model.copies.values())]
+        version = data.draw(st.sampled_from(sent or ours))
+        self.world.recall(version.key, version.id)
+        self.count_step("done")
+        self.model.recall(version)
 
     @precondition(lambda self: any(v.alive and not v.marker for v in self.model.versions))
     @rule(data=st.data(), tags=TAGS)
@@ -162,8 +183,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     def a_copy_that_is_to_follow(self, sent: bool, then: set[str]) -> None:
         """A file is written, perhaps copied, and deleted while both sides let the copy follow."""
         switches = {"follow": True, "copy": True, "weak": False, "globex_accepts": True}
-        self.model.edit(replace(self.model.rules, **switches))
-        self.world.edit(self.model.rules.files())
+        self.enter(replace(self.model.rules, **switches))
         self.put_shared(f"{self.count} follows".encode(), {})
         if sent:
             self.drain([])

@@ -161,6 +161,29 @@ def test_policy_is_asked_again_before_it_happens(world: World) -> None:
     assert states(world, REMOVAL) == ["withdrawn"]
 
 
+def test_a_newer_version_that_is_taken_back_leaves_the_delete_in_force(world: World) -> None:
+    world.put("acme", "k", b"one", {})
+    world.drain()
+    world.delete("acme", "k")
+    newer = world.put("acme", "k", b"two", {})
+    world.delete("acme", "k", newer.id)
+    assert states(world, REMOVAL) == ["superseded", "pending"]
+    world.drain()
+    assert world.copies() == {}
+
+
+def test_new_tags_on_what_was_replaced_long_ago_send_nothing(world: World) -> None:
+    old = world.put("acme", "k", b"one", {})
+    world.drain()
+    world.put("acme", "k", b"two", {})
+    world.drain()
+    world.delete("acme", "k")
+    world.drain()
+    world.tag("acme", "k", old.id, {"a": "b"})
+    world.drain()
+    assert world.copies() == {}
+
+
 def test_undeleted_before_it_happened_the_copy_stays(world: World) -> None:
     world.put("acme", "k", b"one", {})
     world.drain()

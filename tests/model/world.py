@@ -190,6 +190,10 @@ class World:
     def consume(self, party: str, key: str, moved_to: str = "") -> None:
         self.run(self.exchange.consuming.consume(caller(party), ref(key), moved_to=moved_to))
 
+    def recall(self, key: str, version: str) -> None:
+        verb = self.exchange.recalling.recall(caller("acme"), ref(key), "globex", version=version)
+        self.run(verb)
+
     def tag(self, party: str, key: str, version: str, tags: dict[str, str]) -> None:
         draft = Draft(tags=tags)
         self.run(self.exchange.tagging.set_tags(caller(party), ref(key), draft, version=version))
