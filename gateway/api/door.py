@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.api import consent, policy
+from gateway.api import consent, policy, rules
 from gateway.api.openapi import document
 from gateway.api.replies import JSON, Reply, failed, failure, reply
 from gateway.api.request import Asked, Body, Means
@@ -34,6 +34,7 @@ ROUTES: Mapping[tuple[str, str], Row] = MappingProxyType(
         ("PUT", "/policy"): Row(policy.put_policy, "Replaces it.", "application/yaml"),
         ("GET", "/policy/history"): Row(policy.get_history, "What it was, newest first."),
         ("GET", "/offers"): Row(consent.get_offers, "What is offered and not accepted."),
+        ("GET", "/explain"): Row(rules.get_explanation, "Why the party may or may not."),
         ("GET", "/requests"): Row(consent.get_requests, "Copies that are asked back."),
         ("PUT", "/requests"): Row(consent.put_request, "Answers one.", JSON),
         ("POST", "/recall"): Row(consent.post_recall, "Asks a party's copies back.", JSON),

@@ -10,6 +10,7 @@ from gateway.exchange.adopting import Adopting, Adoption
 from gateway.exchange.buckets import Buckets
 from gateway.exchange.consuming import Consuming
 from gateway.exchange.convergence import Convergence, Headway
+from gateway.exchange.explaining import Explaining
 from gateway.exchange.floor import Floor, Means, StoreOf
 from gateway.exchange.history import History
 from gateway.exchange.lifecycle import Lifecycle
@@ -55,6 +56,7 @@ class Exchange:
         self.buckets = Buckets(self._floor)
         self.notifying = Notifying(self._floor)
         self.history = History(self._floor)
+        self.explaining = Explaining(self._floor)
         self._lifecycle = Lifecycle(self._floor, self.removals)
 
     def enter(self, mesh: Mesh, stores: StoreOf) -> None:

@@ -55,6 +55,7 @@ PARTS = frozenset(
         "moving",
         "notifying",
         "history",
+        "explaining",
     ]
 )
 
@@ -184,6 +185,10 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("moving.rename_folder", "list",
      lambda e, c, p: e.moving.rename_folder(c, ObjectRef("orders", "none/"), FOLDER)),
     ("history.of", "read", lambda e, c, p: e.history.of(c, SECRET)),
+    ("explaining.explain", "own", lambda e, c, p: e.explaining.explain(c, "read", SECRET)),
+    ("explaining.explain", "own",
+     lambda e, c, p: e.explaining.explain(c, "read", SECRET, p.version)),
+    ("explaining.explain", "own", lambda e, c, p: e.explaining.explain(c, "write", SECRET)),
 )
 # fmt: on
 
