@@ -48,7 +48,7 @@ TOPOLOGY = """
 parties:
   acme:
     store: {type: file, path: acme}
-    create_buckets: [acme-aging]
+    create_buckets: [acme-aging, acme-moving]
     principals: [{name: erp}]
     webhooks: {feed: {url: "http://acme/", secret: "env:FEED"}}
   globex:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gateway.catalog import Expect
 from gateway.errors import BucketAlreadyYours, NoSuchKey, NoSuchUpload, PreconditionFailed
+from gateway.exchange.listing import Span
 from gateway.exchange.terms import Completion, CopySource, Draft, PartClaim
 from gateway.lifecycle import SETTING, Rule, text_of
 from gateway.model import Event, ObjectRef, Versioning
@@ -26,6 +27,8 @@ LAST_PART = b"last part"
 
 AGING = "acme-aging"
 AGED = ObjectRef(AGING, "k")
+MOVING = "acme-moving"
+DRAFT, DRAFTED, MOVED = (ObjectRef(MOVING, key) for key in ("x.tmp", "x", "y"))
 AGES = (Rule("all", days=1, noncurrent_days=1, upload_days=1), Rule("lone", lone_markers=True))
 PASSES_MAX = 9
 USED, USED_NOW = "use/a", "used/a"
@@ -225,6 +228,23 @@ async def _age(dock: Dock, _: Acks) -> str:
     return "aged"
 
 
+async def _move(dock: Dock, _: Acks) -> str:
+    """A file written under one name and given another, in a bucket of its own: begun anew by
+    whoever finds it half done, it ends as one file under the new name."""
+    exchange, acme = dock.exchange, caller("acme")
+    with suppress(BucketAlreadyYours):
+        await exchange.buckets.create(acme, MOVING)
+    staged = await exchange.staging.begin(acme, DRAFT, Draft())
+    for content in (PART, LAST_PART):
+        staged = await exchange.staging.append(acme, staged, Bytes(content))
+    await exchange.staging.publish(acme, staged, DRAFTED, Expect())
+    await exchange.moving.rename(acme, DRAFTED, MOVED, replaces=True)
+    page = await exchange.listing.keys(acme, MOVING, Span())
+    assert [entry.key for entry in page.entries] == [MOVED.key], "renaming left something"
+    assert await exchange.staging.look(acme, DRAFT) is None
+    return "moved"
+
+
 STORY = (
     Step("watch", _watch),
     put("one", "acme", "in/a", b"one"),
@@ -270,6 +290,7 @@ STORY = (
     Step("scrub", _scrub),
     Step("deliver again", _deliver),
     Step("tell the rest", _tell),
+    Step("move", _move),
     Step("age", _age),
     Step("collect", _collect),
     Step("last seal", _seal),
