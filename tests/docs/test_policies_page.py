@@ -18,6 +18,7 @@ from gateway.policy import rules
 from gateway.policy.cases import cases, judged
 from gateway.policy.document import load
 from gateway.policy.mesh import Mesh
+from gateway.policy.offers import outstanding
 from gateway.policy.schema import PartyFile, TopologyFile
 from gateway.policy.values import size
 from tests.docs.pages import Block, Table, page, parts, tables, ticked
@@ -164,6 +165,27 @@ def test_the_cases_shown_hold(files: Files, block: Block) -> None:
     assert not problems
     assert asked
     assert not [verdict.wrong for verdict in judged(mesh, asked) if verdict.wrong]
+
+
+OFFERED = "See what is offered and not accepted"
+
+
+def test_the_lines_shown_are_those_that_accept_what_is_offered() -> None:
+    files = dict(LAST_OF_SECTION[OFFERED])
+    (shown,) = [
+        b.text for _, b in stages()
+        if isinstance(b, Block) and b.section == OFFERED and not b.file
+    ]  # fmt: skip
+    found = list(outstanding(whole(files), {}))
+    assert [f"{offer.party}: {offer.line}" for offer in found] == shown.splitlines()
+    for offer in found:
+        text = files.get(f"{offer.party}.yaml", f"party: {offer.party}\naccepts:\n")
+        files[f"{offer.party}.yaml"] = f"{text}  {offer.line}\n"
+    pasted = whole(files)
+    assert not list(outstanding(pasted, {}))
+    facts = Facts(ObjectRef("orders", "invoices/1.csv"), "acme", 10, at=NOW)
+    shares = pasted.policy.decide(facts, pasted.buckets["orders"]).shares
+    assert [(s.party, s.mode) for s in shares] == [("globex", Mode.COPY), ("initech", Mode.SHARE)]
 
 
 # --- what is wrong -----------------------------------------------------------------------------
