@@ -64,7 +64,8 @@ async def get_offers(means: Means, asked: Asked) -> Reply:
         raise Denied("this principal is narrowed: offers are about all of its party's keys")
     mesh = means.exchange.mesh
     made = {each.name: each for each in await _buckets(means, asked.caller) if each.created}
-    found = await asyncio.to_thread(lambda: list(outstanding(mesh, made, about=party)))
+    async with means.searching:
+        found = await asyncio.to_thread(lambda: list(outstanding(mesh, made, about=party)))
     return reply([_offer(each, party) for each in found])
 
 

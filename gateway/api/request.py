@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.api.keeping import OwnPolicies
 from gateway.exchange import Exchange
@@ -15,8 +16,11 @@ Body = Callable[[int], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Means:
+    """`searching`: what takes long is done for one request at a time."""
+
     policies: OwnPolicies
     exchange: Exchange
+    searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
 
 @dataclass(frozen=True, slots=True)

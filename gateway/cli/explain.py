@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -67,6 +67,8 @@ def explain(
         each: mesh.policy.explain(party, verb, facts, bucket) for each, facts in cases.items()
     }
     shown = story if verb == "read" and not said else None
+    if shown:
+        answers = {each: _as_it_is(answer, party, shown) for each, answer in answers.items()}
     if session.as_json:
         show.as_json([_json(each, answer, shown, party) for each, answer in answers.items()])
     for each, answer in () if session.as_json else answers.items():
@@ -74,6 +76,14 @@ def explain(
         _print_held(party, shown)
     if not any(answer.allowed for answer in answers.values()):
         raise SystemExit(NO)
+
+
+def _as_it_is(answer: Explanation, party: str, story: Story) -> Explanation:
+    """Policy lets it be read, but no rule reaches back to it, so that nothing was granted."""
+    if not answer.allowed or answer.mode or _held(party, story)["held"]:
+        return answer
+    text = "no rule reaches back to it (see `since`)"
+    return replace(answer, allowed=False, text=text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,7 @@ def test_a_version_older_than_a_rule_that_reaches_from_now_on_is_nearly_sent(sit
 
     asyncio.run(site.running(story))
     site.write("policies/acme.yaml", ACME)
-    (told,) = site.ask("policy", "explain", "initech", "read", "orders/invoices/1")
+    (told,) = site.ask("policy", "explain", "initech", "read", "orders/invoices/1", code=1)
+    assert (told["allowed"], told["why"]) == (False, "no rule reaches back to it (see `since`)")
     near = [rule["why"] for rule in told["rules"] if rule["near"]]
     assert near == ["the version is older than its `since`"]
