@@ -9,7 +9,6 @@ from gateway.cli import show
 from gateway.cli.session import Session, command
 from gateway.errors import BadInput
 from gateway.model import Bucket
-from gateway.policy.mesh import Mesh
 from gateway.policy.offers import Offer, outstanding
 
 
@@ -81,8 +80,3 @@ def _print(found: list[Offer], party: str) -> None:
         if party != each.author:
             show.say(f"accept it with, in policies/{each.party}.yaml under accepts:")
             show.say(f"  {each.line}")
-
-
-def mesh_buckets(mesh: Mesh, made: list[Bucket]) -> dict[str, Bucket]:
-    """Every bucket by its name; what topology.yaml says counts first."""
-    return {each.name: each for each in made} | dict(mesh.buckets)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from gateway.api.keeping import OwnFile, Past, Replaced
-from gateway.errors import PreconditionFailed, Problem, TooBusy
+from gateway.errors import Conflict, PreconditionFailed, Problem, TooBusy
 from gateway.model import Principal
-from gateway.operations.reload import By, Policies
+from gateway.operations.reload import By, Policies, Verdict
 
 REPLACED_MAX = 60
 """Times that one party may replace its file within an hour: each is kept for good."""
@@ -47,12 +47,7 @@ class OwnPolicies:
                 changes, By(DOOR, by.party, by.name), revision=mesh.revision
             )
             if not verdict.stale:
-                return Replaced(
-                    digest(text),
-                    _own(verdict.problems, file),
-                    _own(verdict.warnings, file),
-                    bool(verdict.edited),
-                )
+                return _replaced(verdict, file, text)
         raise TooBusy("the policy keeps changing; try again")
 
     async def past(self, party: str, limit: int) -> Sequence[Past]:
@@ -71,6 +66,14 @@ class OwnPolicies:
         if len(own) == REPLACED_MAX and own[-1].number > self._clock() - HOUR_NS:
             text = f"the file was replaced {REPLACED_MAX} times within an hour; try again later"
             raise TooBusy(text)
+
+
+def _replaced(verdict: Verdict, file: str, text: str) -> Replaced:
+    """What stands in the way and is not the party's own is not told, but never taken for done."""
+    problems = _own(verdict.problems, file)
+    if not (verdict.applied or problems or verdict.edited):
+        raise Conflict("the policy can't be changed now; ask whoever runs the gateway")
+    return Replaced(digest(text), problems, _own(verdict.warnings, file), bool(verdict.edited))
 
 
 def file_of(party: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -260,7 +260,8 @@ class Policies:
         folder can't be written."""
         async with self._lock:
             files = {**self._last_good, **changes}
-            verdict, loaded = await self._judge({n: t for n, t in files.items() if t}, expect)
+            wanted = {name: text for name, text in files.items() if text}
+            verdict, loaded = await self._judge(wanted, expect, about=changes.keys())
             moved = bool(revision and verdict.before != revision)
             verdict = replace(verdict, stale=verdict.stale or moved)
             args = (self.folder, self._last_good, changes)
@@ -280,8 +281,12 @@ class Policies:
             await self.kept.put(DUE, b"")
             return verdict
 
-    async def _judge(self, files: Mapping[str, str], expect: str) -> tuple[Verdict, Loaded]:
-        loaded = await asyncio.to_thread(self._loaded, files, EMPTY)
+    async def _judge(
+        self, files: Mapping[str, str], expect: str, about: Container[str] | None = None
+    ) -> tuple[Verdict, Loaded]:
+        """`about`: the mistakes of these files alone count; the others are in force as they are."""
+        behind = EMPTY if about is None else self._last_good
+        loaded = await asyncio.to_thread(self._loaded, files, behind)
         before = self._standing.mesh.revision if self._standing else ""
         if loaded.mesh is None:
             return Verdict(before, "", problems=loaded.problems), loaded
@@ -289,7 +294,8 @@ class Policies:
         new, old = loaded.mesh.texts, self._last_good
         restated = new.get(TOPOLOGY) != old.get(TOPOLOGY)
         missing = self.missing(loaded.mesh) if restated else ()
-        problems = (*loaded.problems, *lost, *missing)
+        own = [p for p in loaded.problems if about is None or p.file in about]
+        problems = (*own, *lost, *missing)
         changed = tuple(n for n in sorted(new.keys() | old.keys()) if new.get(n) != old.get(n))
         verdict = Verdict(
             before, loaded.mesh.revision, changed, tuple(sorted(problems)), loaded.warnings

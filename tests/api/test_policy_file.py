@@ -282,3 +282,31 @@ def test_the_page_names_every_request() -> None:
     page = (Path(__file__).parents[2] / "docs/api.md").read_text()
     for method, path in ROUTES:
         assert f"| `{method} {path}` |" in page
+
+
+def test_a_mistake_in_another_file_holds_up_no_push(site: Site) -> None:
+    """A party leaves the topology while another one's file, in force as it is, still names it."""
+    umbra = "  umbra: {principals: [{name: desk}]}\nbuckets:"
+    with_umbra = STAFFED.replace("buckets:", umbra).replace(
+        "initech: {}}", "initech: {}, umbra: {}}"
+    )
+    site.write("policies/topology.yaml", with_umbra)
+    acme = (
+        (site.folder / "policies/acme.yaml").read_text().replace("initech: share", "umbra: share")
+    )
+    site.write("policies/acme.yaml", acme)
+
+    async def story(asking: Any, gateway: Running) -> None:
+        site.write("policies/topology.yaml", STAFFED)
+        async with asyncio.timeout(5):
+            while "umbra" in gateway.house.mesh.parties:  # noqa: ASYNC110 - the folder's watch
+                await asyncio.sleep(0.05)
+        done = await asking("globex/staff", "PUT", MINE, SHARES_ALONE)
+        assert done.status == 200
+        assert gateway.house.mesh.texts["globex.yaml"] == SHARES_ALONE
+        assert gateway.house.mesh.texts["acme.yaml"] == acme
+        wrong = await asking("globex/staff", "PUT", MINE, "party: globex\nacepts: []\n")
+        assert wrong.status == 422
+        assert "umbra" not in json.dumps(wrong.told)
+
+    told(site, story)
