@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from gateway.api.replies import Reply, reply
+from gateway.api.replies import Reply, moment, reply
 from gateway.api.request import Asked, Means
 from gateway.errors import BadInput, Denied
 from gateway.exchange import Request
@@ -94,7 +93,7 @@ def _request(each: Request) -> dict[str, object]:
         "version": each.version,
         "author": each.author,
         "party": each.party,
-        "asked": _moment(each.asked),
+        "asked": moment(each.asked),
         "answer": each.answer or None,
         "note": each.note,
     }
@@ -116,7 +115,3 @@ def _offer(each: Offer, party: str) -> dict[str, object]:
         "accepted_as": each.have.value if each.have else None,
         "accept_with": each.line,
     }
-
-
-def _moment(at: int) -> str:
-    return datetime.fromtimestamp(at // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +28,11 @@ def reply(content: Any, status: int = 200, **headers: str) -> Reply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     body = json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n"
     return Reply(status, body, {"content-type": JSON, **named})
+
+
+def moment(at: int) -> str:
+    """A moment (nanoseconds) as RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(at // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def failure(status: int, code: str, message: str, **more: Any) -> Reply:

@@ -15,12 +15,11 @@ from gateway.catalog import Expect, Staged
 from gateway.errors import NoSuchUpload, TooLarge
 from gateway.exchange.drafts import check_draft
 from gateway.exchange.floor import Floor
-from gateway.exchange.intake import DEFAULT_CHECKSUM, EMPTY_CLAIMS, Taken, take
-from gateway.exchange.objects import Objects, extent_key
+from gateway.exchange.intake import DEFAULT_CHECKSUM, Relayed, Taken
+from gateway.exchange.objects import Objects
 from gateway.exchange.publishing import Publication
 from gateway.exchange.terms import Draft, Found
-from gateway.exchange.uploads import combined
-from gateway.extents import Label
+from gateway.exchange.uploads import combined, opened, take_part
 from gateway.faults import fault
 from gateway.model import (
     OBJECT_BYTES_MAX,
@@ -28,7 +27,6 @@ from gateway.model import (
     Body,
     Caller,
     Chunks,
-    Extent,
     ObjectRef,
     Part,
     Upload,
@@ -50,18 +48,7 @@ class Staging:
     ) -> Staged:
         """Begins a file, if the caller may write the key; what its principal was writing there
         makes way. `onto`: it begins as that version, which the caller has read."""
-        await self._floor.writable(caller, ref)
-        check_draft(draft)
-        self._floor.home(caller, ref)
-        upload = Upload(
-            id=self._floor.means.ids(),
-            ref=ref,
-            principal=caller.principal,
-            begun=self._floor.means.clock(),
-            headers=draft.headers,
-            metadata=draft.metadata,
-            tags=draft.tags,
-        )
+        upload = await opened(self._floor, caller, ref, draft)
         await self._floor.rows.stage(upload)
         fault("exchange.staged")
         staged = Staged(upload, 0, 0)
@@ -87,7 +74,7 @@ class Staging:
         number = staged.parts + 1
         if number > PART_NUMBER_MAX or staged.size + (body.size or 0) > OBJECT_BYTES_MAX:
             raise TooLarge(limit=OBJECT_BYTES_MAX)
-        taken = await self._take(caller, upload, number, body)
+        taken = await take_part(self._floor, caller, upload, number, body)
         part = _part(number, taken, self._floor.means.clock())
         await self._floor.rows.add_part(upload.id, part)
         fault("exchange.appended")
@@ -174,7 +161,7 @@ class Staging:
         """No byte moves where all are the caller's own."""
         if any(each.party != caller.party or not each.owned for each in version.extents):
             reading = await self._objects.read(caller, version.ref, version=version.id, kind="copy")
-            body = Relaying(reading.open(0, version.size), version.size)
+            body = Relayed(reading.open(0, version.size), version.size)
             return await self.append(caller, staged, body)
         etag = version.etag.partition("-")[0]
         part = Part(
@@ -183,33 +170,8 @@ class Staging:
         await self._floor.rows.add_part(staged.upload.id, part)
         return Staged(staged.upload, version.size, 1)
 
-    async def _take(self, caller: Caller, upload: Upload, number: int, body: Body) -> Taken:
-        name, store = self._floor.home(caller, upload.ref)
-        now = self._floor.means.clock()
-        place = Extent(caller.party, name, extent_key(now, self._floor.means.ids()), 0, 0)
-        label = Label(
-            *(upload.ref, upload.id, caller.party, upload.begun, number),
-            *(upload.headers, upload.metadata, upload.tags),
-        )
-        return await take(store, place, label, body, self._floor.means.offload)
 
-
-class Relaying:
-    """A body out of chunks of a known length."""
-
-    checksum = ""
-    algorithms: frozenset[str] = frozenset()
-    claims: Mapping[str, bytes] = EMPTY_CLAIMS
-
-    def __init__(self, chunks: Chunks, size: int) -> None:
-        self._chunks = chunks
-        self.size: int | None = size
-
-    def __aiter__(self) -> Chunks:
-        return self._chunks
-
-
-class Bytes(Relaying):
+class Bytes(Relayed):
     """A body that is in memory already."""
 
     def __init__(self, *pieces: bytes) -> None:

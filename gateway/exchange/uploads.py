@@ -53,21 +53,7 @@ class Uploads:
 
     async def begin(self, caller: Caller, ref: ObjectRef, draft: Draft) -> Upload:
         """Opens an upload, if the caller may write the key. It is seen by its party alone."""
-        await self._floor.writable(caller, ref)
-        check_draft(draft)
-        self._floor.home(caller, ref)
-        upload = Upload(
-            id=self._floor.means.ids(),
-            ref=ref,
-            principal=caller.principal,
-            begun=self._floor.means.clock(),
-            headers=draft.headers,
-            metadata=draft.metadata,
-            tags=draft.tags,
-            algorithm=draft.checksum,
-            checksum_type=draft.checksum_type,
-            lock=draft.lock,
-        )
+        upload = await opened(self._floor, caller, ref, draft)
         await self._floor.rows.begin(upload)
         fault("exchange.after-begin")
         return upload
@@ -85,7 +71,7 @@ class Uploads:
                 f"Checksum Type mismatch occurred, expected checksum Type: {found.algorithm}, "
                 f"actual checksum Type: {body.checksum}"
             )
-        taken = await self._take(caller, found, number, body)
+        taken = await take_part(self._floor, caller, found, number, body)
         return await self._keep(found, _part(number, taken, self._floor.means.clock()))
 
     async def add_part_copy(
@@ -116,7 +102,7 @@ class Uploads:
             part = Part(number, length, old.etag, now, extents, old.checksums, lineage)
         else:
             body = Relayed(reading.open(start, length), length, found.algorithm)
-            taken = await self._take(caller, found, number, body)
+            taken = await take_part(self._floor, caller, found, number, body)
             part = replace(_part(number, taken, now), sources=lineage)
         return await self._keep(found, part), reading
 
@@ -176,23 +162,6 @@ class Uploads:
             raise NoSuchUpload(upload=upload)
         return found
 
-    async def _take(self, caller: Caller, upload: Upload, number: int, body: Body) -> Taken:
-        name, store = self._floor.home(caller, upload.ref)
-        now = self._floor.means.clock()
-        place = Extent(caller.party, name, extent_key(now, self._floor.means.ids()), 0, 0)
-        label = Label(
-            upload.ref,
-            upload.id,
-            caller.party,
-            upload.begun,
-            number,
-            upload.headers,
-            upload.metadata,
-            upload.tags,
-        )
-        checksum = upload.algorithm or DEFAULT_CHECKSUM
-        return await take(store, place, label, body, self._floor.means.offload, checksum)
-
     async def _keep(self, upload: Upload, part: Part) -> Part:
         """An extent whose part could not be recorded has no reference: the collector's."""
         await self._floor.rows.add_part(upload.id, part)
@@ -223,6 +192,44 @@ class Uploads:
         if sum(part.size for part in parts) > OBJECT_BYTES_MAX:
             raise TooLarge(limit=OBJECT_BYTES_MAX)
         return parts
+
+
+async def opened(floor: Floor, caller: Caller, ref: ObjectRef, draft: Draft) -> Upload:
+    """An upload that nobody has recorded yet, if the caller may write the key."""
+    await floor.writable(caller, ref)
+    check_draft(draft)
+    floor.home(caller, ref)
+    return Upload(
+        id=floor.means.ids(),
+        ref=ref,
+        principal=caller.principal,
+        begun=floor.means.clock(),
+        headers=draft.headers,
+        metadata=draft.metadata,
+        tags=draft.tags,
+        algorithm=draft.checksum,
+        checksum_type=draft.checksum_type,
+        lock=draft.lock,
+    )
+
+
+async def take_part(floor: Floor, caller: Caller, upload: Upload, number: int, body: Body) -> Taken:
+    """Writes a part as an extent of its own in the caller's store."""
+    name, store = floor.home(caller, upload.ref)
+    now = floor.means.clock()
+    place = Extent(caller.party, name, extent_key(now, floor.means.ids()), 0, 0)
+    label = Label(
+        upload.ref,
+        upload.id,
+        caller.party,
+        upload.begun,
+        number,
+        upload.headers,
+        upload.metadata,
+        upload.tags,
+    )
+    checksum = upload.algorithm or DEFAULT_CHECKSUM
+    return await take(store, place, label, body, floor.means.offload, checksum)
 
 
 def check_number(number: int) -> None:

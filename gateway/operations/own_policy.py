@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from gateway.api.keeping import OwnFile, Past, Replaced
+from gateway.api.replies import moment
 from gateway.errors import Conflict, PreconditionFailed, Problem, TooBusy
 from gateway.model import Principal
 from gateway.operations.reload import By, Policies, Verdict
@@ -53,7 +53,7 @@ class OwnPolicies:
     async def past(self, party: str, limit: int) -> Sequence[Past]:
         kept = await self._policies.kept.policy_changes(file_of(party), limit)
         return [
-            Past(_moment(each.number), sha256, each.principal if each.party == party else "")
+            Past(moment(each.number), sha256, each.principal if each.party == party else "")
             for each, sha256 in kept
         ]
 
@@ -87,7 +87,3 @@ def digest(text: str) -> str:
 
 def _own(problems: Sequence[Problem], file: str) -> tuple[Problem, ...]:
     return tuple(each for each in problems if each.file == file)
-
-
-def _moment(number: int) -> str:
-    return datetime.fromtimestamp(number // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

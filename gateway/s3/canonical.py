@@ -81,6 +81,8 @@ def with_bare_slashes(head: RequestHead, *, virtual: bool) -> RequestHead | None
     """The request with the escaped slashes of its key (`virtual`: of its whole path) written out;
     None where there are none. S3 signs a key's slashes bare, however they travel: the SDK for Java
     escapes the second of two. One that parts bucket and key is never an escaped one."""
+    if "%2" not in head.target:
+        return None
     path, question, query = head.target.partition("?")
     at = 1 if virtual else path.find("/", 1)
     key = _ESCAPED_SLASH.sub("/", path[at:]) if at > 0 else ""
