@@ -23,11 +23,7 @@ from gateway.policy.membership import Grants
 from gateway.policy.mesh import Mesh
 from gateway.policy.patterns import Pattern, intersect, tokens
 from gateway.policy.rules import NO_RULE
-from gateway.policy.witness import STEPS_MAX, Witness, witness
-
-ALL_STEPS_MAX = 2_000_000
-"""Steps for all questions about patterns in one matrix, some ten seconds; what is left then stands
-in it without having been looked into."""
+from gateway.policy.witness import Questions, Witness
 
 NO_CONDITION = When()
 
@@ -90,7 +86,7 @@ def _places(mesh: Mesh, made: Mapping[str, Bucket]) -> Iterator[Bucket]:
 @dataclass(slots=True)
 class _Finding:
     mesh: Mesh
-    left: int = ALL_STEPS_MAX
+    ask: Questions = field(default_factory=Questions)
     taking: dict[str, list[Accept]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,14 +152,11 @@ class _Finding:
                 )
 
     def _some(self, patterns: Sequence[str], without: Iterable[str]) -> Witness:
-        """A key that all the patterns match and none of `without` does."""
+        """A key that all the patterns match and none of `without` does. Beyond the steps for all
+        questions of one matrix nobody can tell."""
         if not all(intersect(tokens(a), tokens(b)) for a, b in pairwise(patterns)):
             return Witness("", True, 0)
-        if self.left <= 0:
-            return Witness("", False, 0)
-        found = witness([[text] for text in patterns], without, min(STEPS_MAX, self.left))
-        self.left -= found.steps
-        return found
+        return self.ask([[text] for text in patterns], without)
 
     def _narrowest(self, patterns: Sequence[str]) -> tuple[str, ...]:
         """The patterns without those that another one makes needless."""

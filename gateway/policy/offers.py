@@ -14,7 +14,7 @@ from gateway.policy.clauses import EVERY_BUCKET, EVERYONE, Accept, Send
 from gateway.policy.covering import implies, spared, texts
 from gateway.policy.mesh import Mesh
 from gateway.policy.patterns import intersect, tokens
-from gateway.policy.witness import Witness, witness
+from gateway.policy.witness import Questions
 
 WAYS_MAX = 16
 """Ways in which a key can slip through rules that have exceptions; beyond it, such rules count as
@@ -42,7 +42,9 @@ class Offer:
 
 def outstanding(mesh: Mesh, made: Mapping[str, Bucket], about: str = EVERYONE) -> Iterator[Offer]:
     """By author, in the order of its rules; only those from or to one party, if it is `about` one.
-    `made` are the buckets made through a door."""
+    `made` are the buckets made through a door. What takes more steps than Questions has for all of
+    it is left out."""
+    ask = Questions()
     ours: dict[str, list[Accept]] = {}
     for accept in mesh.policy.rules.accepts:
         ours.setdefault(accept.party, []).append(accept)
@@ -51,7 +53,7 @@ def outstanding(mesh: Mesh, made: Mapping[str, Bucket], about: str = EVERYONE) -
             for party in sorted(_recipients(mesh, made, author, send)):
                 if about not in (EVERYONE, author, party):
                     continue
-                offer = _offer(mesh, made, author, send, party, ours.get(party, ()))
+                offer = _offer(ask, mesh, made, author, send, party, ours.get(party, ()))
                 if offer:
                     yield offer
 
@@ -67,6 +69,7 @@ def _recipients(mesh: Mesh, made: Mapping[str, Bucket], author: str, send: Send)
 
 
 def _offer(
+    ask: Questions,
     mesh: Mesh,
     made: Mapping[str, Bucket],
     author: str,
@@ -76,14 +79,14 @@ def _offer(
 ) -> Offer | None:
     offered = send.offer(party)
     known = mesh.parties.get(party)
-    if offered is None or known is None or _forbidden(mesh, author, send, party):
+    if offered is None or known is None or _forbidden(ask, mesh, author, send, party):
         return None
     mode = offered if known.home else Mode.SHARE
     bucket = mesh.buckets.get(send.bucket) or made.get(send.bucket)
     writes = mesh.policy.grants(bucket).writes.get(author, ()) if bucket else ANY_KEY
     apt = [accept for accept in ours if admits(accept, author, send)]
     strong = [accept for accept in apt if mode is Mode.SHARE or accept.into]
-    if not _slips(send, writes, strong):
+    if not _slips(ask, send, writes, strong):
         return None
     have = None if not apt else mode if strong else Mode.SHARE
     keys = tuple(texts(send.keys))
@@ -104,18 +107,18 @@ def admits(accept: Accept, author: str, send: Send) -> bool:
     )
 
 
-def _forbidden(mesh: Mesh, author: str, send: Send, party: str) -> bool:
+def _forbidden(ask: Questions, mesh: Mesh, author: str, send: Send, party: str) -> bool:
     """All of it is kept from the party by the author's own rule: then it is no offer."""
     return any(
         forbid.names(party)
         and forbid.bucket in (EVERY_BUCKET, send.bucket)
         and implies(send.when, forbid.when)
-        and spared(witness, forbid, send).absent
+        and spared(ask, forbid, send).absent
         for forbid in mesh.policy.rules.forbids.get(author, ())
     )
 
 
-def _slips(send: Send, writes: Sequence[str], accepts: Sequence[Accept]) -> bool:
+def _slips(ask: Questions, send: Send, writes: Sequence[str], accepts: Sequence[Accept]) -> bool:
     """Is there a key of the offer that none of the rules takes? A rule with exceptions lets one
     through in two ways: it is not among its keys, or it is among its exceptions."""
     plain = [accept for accept in accepts if not accept.excepts]
@@ -127,8 +130,7 @@ def _slips(send: Send, writes: Sequence[str], accepts: Sequence[Accept]) -> bool
     for way in product((False, True), repeat=len(holed)):
         outside = [accept for accept, inside in zip(holed, way, strict=True) if not inside]
         spots = [texts(a.excepts) for a, inside in zip(holed, way, strict=True) if inside]
-        found: Witness = witness([*within, *spots], [*without, *_keys(outside)])
-        if found.key:
+        if ask([*within, *spots], [*without, *_keys(outside)]).key:
             return True
     return False
 
