@@ -269,12 +269,13 @@ def test_concurrent_writers_of_one_key_have_one_winner(store: FileStore) -> None
 def test_a_write_cancelled_at_its_last_step_leaves_nothing(
     store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    linked = threading.Event()
+    linked, cancelled = threading.Event(), threading.Event()
     real = os.link
 
     def slow(*args: object, **options: object) -> None:
         real(*args, **options)  # type: ignore[arg-type]
         linked.set()
+        assert cancelled.wait(10)  # or the write might end before it is cancelled
 
     monkeypatch.setattr(os, "link", slow)
 
@@ -282,6 +283,7 @@ def test_a_write_cancelled_at_its_last_step_leaves_nothing(
         writing = asyncio.create_task(store.write(KEY, pieces(b"x"), size=1))
         await asyncio.to_thread(linked.wait, 10)
         writing.cancel()
+        cancelled.set()
         with pytest.raises(asyncio.CancelledError):
             await writing
         assert await listed(store.keys()) == set()
