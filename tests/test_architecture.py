@@ -23,6 +23,7 @@ LAYERS = (
     ("gateway.decisions", 0),
     ("gateway.events", 0),
     ("gateway.faults", 0),
+    ("gateway.habits", 0),
     ("gateway.lifecycle", 0),
     ("gateway.locks", 0),
     ("gateway.notifications", 0),
@@ -36,6 +37,7 @@ LAYERS = (
     ("gateway.stores", 2),
     ("gateway.catalog", 2),
     ("gateway.identity", 2),
+    ("gateway.logins", 2),
     ("gateway.telemetry", 2),
     ("gateway.webhooks", 2),
     ("gateway.exchange", 3),
@@ -43,6 +45,9 @@ LAYERS = (
     ("gateway.herald", 3),
     ("gateway.sealer", 3),
     ("gateway.api", 4),
+    ("gateway.sftp.tree", 1),
+    ("gateway.sftp.guard", 1),
+    ("gateway.sftp", 4),
     ("gateway.s3.server", 4),
     ("gateway.s3.reserved", 4),
     ("gateway.s3.dispatch", 4),
@@ -70,8 +75,8 @@ LAYERS = (
 PROTOCOLS = frozenset({"gateway.stores", "gateway.catalog"})
 """All that the verbs may know of the adapters."""
 
-DOORS = frozenset({"gateway.s3", "gateway.api"})
-DOORS_MAY = frozenset({"gateway.identity", "gateway.telemetry"})
+DOORS = frozenset({"gateway.s3", "gateway.api", "gateway.sftp"})
+DOORS_MAY = frozenset({"gateway.identity", "gateway.logins", "gateway.telemetry"})
 
 IMPURE = frozenset(
     [
