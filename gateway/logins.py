@@ -18,7 +18,7 @@ class Proof(enum.Enum):
 
     ANY = "any"  # a key, or a password if one was made
     KEY = "key"  # a key or certificate alone
-    PASSWORD = "password"
+    PASSWORD = "password"  # noqa: S105 - the word, not one
     BOTH = "both"  # a key, then a password
 
 
