@@ -173,6 +173,15 @@ class Floor:
         self.ask_write(caller, ref, bucket)
         return bucket
 
+    async def stageable(self, caller: Caller, ref: ObjectRef) -> Bucket:
+        """The bucket, once this principal may begin a file there that is to get another name: its
+        party alone has it, so any key will do where it may write some."""
+        bucket = await self.bucket(caller, ref.bucket)
+        check_key(ref.key)
+        if not self.mesh.policy.may_stage(caller.principal, bucket):
+            self.ask_write(caller, ref, bucket)
+        return bucket
+
     def ask_write(self, caller: Caller, ref: ObjectRef, bucket: Bucket) -> None:
         reason = self.mesh.policy.may_write(caller.principal, ref, bucket)
         if not reason.allowed:

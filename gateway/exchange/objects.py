@@ -26,6 +26,7 @@ from gateway.exchange.publishing import (
     commit_version,
 )
 from gateway.exchange.reading import (
+    asking,
     first_that_works,
     from_copy,
     from_extents,
@@ -287,14 +288,9 @@ class Objects:
         found = self._shown_to(caller, bucket, held, deliveries)
         check(found)
         await promise_copy(self._floor, caller, bucket, held, deliveries)
-        return Reading(
-            found,
-            while_allowed(
-                self._way(caller, held.version, deliveries),
-                partial(self._floor.still, caller, ref, held, version, as_of),
-                began,
-            ),
-        )
+        ask = partial(self._floor.still, caller, ref, held, version, as_of)
+        way = while_allowed(self._way(caller, held.version, deliveries), ask, began)
+        return Reading(found, way, asking(ask, began))
 
     async def visible(
         self, caller: Caller, ref: ObjectRef, bucket: Bucket, version: str, as_of: int | None

@@ -138,6 +138,17 @@ def while_allowed(way: Way, ask: Callable[[int], Awaitable[int]], began: int) ->
     return chosen
 
 
+def asking(ask: Callable[[int], Awaitable[int]], began: int) -> Callable[[], Awaitable[None]]:
+    """The same question as one that keeps in mind what was seen last."""
+    seen = began
+
+    async def again() -> None:
+        nonlocal seen
+        seen = await ask(seen)
+
+    return again
+
+
 async def _whole(chunks: AsyncIterable[bytes], length: int, digest: str) -> Chunks:
     """A store that ends early or runs over must not look like a whole object (D-3), nor bytes that
     are not what was written: the last piece is held back until all is known. The others are not:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 
 from gateway.catalog import Expect, Staged
@@ -19,7 +19,7 @@ from gateway.exchange.intake import DEFAULT_CHECKSUM, Relayed, Taken
 from gateway.exchange.objects import Objects
 from gateway.exchange.publishing import Publication
 from gateway.exchange.terms import Draft, Found
-from gateway.exchange.uploads import combined, opened, take_part
+from gateway.exchange.uploads import combined, new_upload, take_part
 from gateway.faults import fault
 from gateway.model import (
     OBJECT_BYTES_MAX,
@@ -44,11 +44,20 @@ class Staging:
         self._objects = objects
 
     async def begin(
-        self, caller: Caller, ref: ObjectRef, draft: Draft, *, onto: Version | None = None
+        self,
+        caller: Caller,
+        ref: ObjectRef,
+        draft: Draft,
+        *,
+        onto: Version | None = None,
+        temporary: bool = False,
     ) -> Staged:
-        """Begins a file, if the caller may write the key; what its principal was writing there
-        makes way. `onto`: it begins as that version, which the caller has read."""
-        upload = await opened(self._floor, caller, ref, draft)
+        """Begins a file, if the caller may write the key (a `temporary` one: any key of the
+        bucket); what its principal was writing there makes way. `onto`: it begins as that
+        version, which the caller has read."""
+        await (self._floor.stageable if temporary else self._floor.writable)(caller, ref)
+        check_draft(draft)
+        upload = new_upload(self._floor, caller, ref, draft)
         await self._floor.rows.stage(upload)
         fault("exchange.staged")
         staged = Staged(upload, 0, 0)
@@ -67,15 +76,25 @@ class Staging:
             caller.principal, bucket, prefix, after, min(limit, PAGE_MAX)
         )
 
-    async def append(self, caller: Caller, staged: Staged, body: Body) -> Staged:
+    async def append(
+        self,
+        caller: Caller,
+        staged: Staged,
+        body: Body,
+        after: Awaitable[Staged] | None = None,
+    ) -> Staged:
         """Makes more bytes durable at the file's end. Raises NoSuchUpload if it made way or was
-        published, TooLarge, Denied once policy takes the right away, and the store's errors."""
+        published, TooLarge, Denied once policy takes the right away, and the store's errors.
+        `after`: the append before this one, under way, whose result `staged` is; its bytes count
+        before these do, so that a crash leaves a beginning of the file and no hole."""
         upload = await self._mine(caller, staged)
         number = staged.parts + 1
         if number > PART_NUMBER_MAX or staged.size + (body.size or 0) > OBJECT_BYTES_MAX:
             raise TooLarge(limit=OBJECT_BYTES_MAX)
         taken = await take_part(self._floor, caller, upload, number, body)
         part = _part(number, taken, self._floor.means.clock())
+        if after is not None:
+            await after
         await self._floor.rows.add_part(upload.id, part)
         fault("exchange.appended")
         return Staged(upload, staged.size + part.size, number)
@@ -86,10 +105,12 @@ class Staging:
         check_draft(Draft(metadata={**upload.metadata, **metadata}))
         await self._floor.rows.describe_staged(upload.id, metadata)
 
-    async def move(self, caller: Caller, staged: Staged, ref: ObjectRef) -> Staged:
+    async def move(
+        self, caller: Caller, staged: Staged, ref: ObjectRef, *, temporary: bool = False
+    ) -> Staged:
         """Another name for a file that is still being written."""
         upload = await self._mine(caller, staged)
-        await self._floor.writable(caller, ref)
+        await (self._floor.stageable if temporary else self._floor.writable)(caller, ref)
         await self._floor.rows.move_staged(upload.id, ref)
         return replace(staged, upload=replace(upload, ref=ref))
 
@@ -116,10 +137,11 @@ class Staging:
         upload = await self._mine(caller, staged)
         await self._floor.rows.abort(upload.id)
 
-    def dropped(self, caller: Caller, staged: Staged) -> None:
+    async def dropped(self, caller: Caller, staged: Staged) -> None:
         """Notes that a session ended in the middle of it. It stays staged."""
+        upload = await self._mine(caller, staged)
         event = self._floor.event(
-            "upload", caller, staged.upload.ref, outcome="dropped", readers=(caller.party,)
+            "upload", caller, upload.ref, outcome="dropped", readers=(caller.party,)
         )
         self._floor.means.observe(event)
 
@@ -140,7 +162,7 @@ class Staging:
         return [path for path in found if caller.principal.covers(path)]
 
     async def _folder(self, caller: Caller, ref: ObjectRef, outcome: str) -> bool:
-        await self._floor.writable(caller, ObjectRef(ref.bucket, f"{ref.key}."))
+        await self._floor.stageable(caller, ObjectRef(ref.bucket, f"{ref.key}."))
         event = self._floor.event("folder", caller, ref, outcome=outcome, readers=(caller.party,))
         rows = self._floor.rows
         act = rows.make_folder if outcome == "made" else rows.drop_folder
@@ -149,8 +171,8 @@ class Staging:
     # --- inside --------------------------------------------------------------------------------
 
     async def _mine(self, caller: Caller, staged: Staged) -> Upload:
-        """As it is now. Whoever may not write any more is refused."""
-        await self._floor.writable(caller, staged.upload.ref)
+        """As it is now. Whoever may write nothing there any more is refused."""
+        await self._floor.stageable(caller, staged.upload.ref)
         found = await self._floor.rows.staged(caller.principal, staged.upload.ref)
         if found is None or found.upload.id != staged.upload.id:
             error = NoSuchUpload(upload=staged.upload.id)

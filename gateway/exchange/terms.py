@@ -109,11 +109,13 @@ class Reading:
     """A version that the caller may read, and the way to its bytes.
 
     `open(start, length)` yields exactly these bytes or raises; it may be called after conditions
-    and ranges have been judged, or not at all.
+    and ranges have been judged, or not at all. `ask` raises once the caller may not read it any
+    more, for whoever passes on bytes that were read before.
     """
 
     found: Found
     open: Way
+    ask: Callable[[], Awaitable[None]]
 
     @property
     def version(self) -> Version:

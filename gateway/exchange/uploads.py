@@ -53,7 +53,9 @@ class Uploads:
 
     async def begin(self, caller: Caller, ref: ObjectRef, draft: Draft) -> Upload:
         """Opens an upload, if the caller may write the key. It is seen by its party alone."""
-        upload = await opened(self._floor, caller, ref, draft)
+        await self._floor.writable(caller, ref)
+        check_draft(draft)
+        upload = new_upload(self._floor, caller, ref, draft)
         await self._floor.rows.begin(upload)
         fault("exchange.after-begin")
         return upload
@@ -194,10 +196,8 @@ class Uploads:
         return parts
 
 
-async def opened(floor: Floor, caller: Caller, ref: ObjectRef, draft: Draft) -> Upload:
-    """An upload that nobody has recorded yet, if the caller may write the key."""
-    await floor.writable(caller, ref)
-    check_draft(draft)
+def new_upload(floor: Floor, caller: Caller, ref: ObjectRef, draft: Draft) -> Upload:
+    """An upload that nobody has recorded yet, if the caller has a store that can take it."""
     floor.home(caller, ref)
     return Upload(
         id=floor.means.ids(),

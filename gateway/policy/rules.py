@@ -134,6 +134,15 @@ class Policy:
             return Reason(False, f"{party} has no store to write to", rule)
         return Reason(True, "granted", rule)
 
+    def may_stage(self, principal: Principal, bucket: Bucket) -> bool:
+        """May this principal write any key of the bucket at all?"""
+        may = principal.may in (May.WRITE, May.BOTH)
+        return (
+            may
+            and bool(self.grants(bucket).writes.get(principal.party))
+            and bool(self._stores.get(principal.party))
+        )
+
     def may_create(self, party: str, bucket_name: str) -> bool:
         """May this party's principals create a bucket of this name (`create_buckets`)?"""
         return any(compiled(text).matches(bucket_name) for text in self._creates.get(party, ()))

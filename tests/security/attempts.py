@@ -95,6 +95,8 @@ EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "answer":       _row(NO_REQUEST, NO_REQUEST, NO_REQUEST, DENIED, NO_REQUEST, NO_REQUEST),
     "recall":       _row(NO_BUCKET, NO_KEY,     NO_KEY,     DENIED,  SERVED,   NO_KEY),
     "recall-version": _row(NO_BUCKET, NO_VERSION, NO_VERSION, DENIED, SERVED,  NO_VERSION),
+    "staged":       _row(NO_BUCKET, DENIED,     NO_UPLOAD,  DENIED,  NO_UPLOAD, NO_UPLOAD),
+    "stage":        _row(NO_BUCKET, DENIED,     SKIPPED,    DENIED,  SKIPPED,  SKIPPED),
     "coauthor":     _row(NO_BUCKET, DENIED,     NO_UPLOAD,  DENIED,  SKIPPED,  DENIED),
     "take":         _row(NO_BUCKET, NO_KEY,     NO_KEY,     DENIED,  DENIED,   NO_KEY),
     "take-version": _row(NO_BUCKET, NO_VERSION, NO_VERSION, DENIED,  DENIED,   NO_KEY),
