@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from gateway.events import EMPTY
 
@@ -40,3 +41,39 @@ class Habits:
 
 
 USUAL = Habits()
+
+
+def is_temporary(habits: Habits, key: str) -> bool:
+    """Whether a key is only what a file is called while it is written."""
+    *folders, name = key.split("/")
+    for pattern in habits.temporary:
+        if pattern.endswith("/"):
+            if any(fnmatchcase(folder, pattern[:-1]) for folder in folders):
+                return True
+        elif fnmatchcase(name, pattern):
+            return True
+    return False
+
+
+def stays(habits: Habits, key: str) -> bool:
+    """Whether a file that gets this name is not a version yet."""
+    waits = habits.settle in (Settle.FLAG_FILE, Settle.QUIET)
+    return waits or is_temporary(habits, key)
+
+
+def flagged(habits: Habits, key: str) -> str:
+    """The key of which this one is the flag file; "" where it is none."""
+    if habits.settle is not Settle.FLAG_FILE:
+        return ""
+    for pattern in habits.flags:
+        suffix = pattern.removeprefix("*")
+        if key.endswith(suffix) and not key.removesuffix(suffix).endswith(("/", suffix)):
+            return key.removesuffix(suffix)
+    return ""
+
+
+def flags_of(habits: Habits, key: str) -> tuple[str, ...]:
+    """The keys of flag files that would say that this one is complete."""
+    if habits.settle is not Settle.FLAG_FILE:
+        return ()
+    return tuple(key + pattern.removeprefix("*") for pattern in habits.flags)

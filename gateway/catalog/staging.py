@@ -15,24 +15,32 @@ from gateway.model import Event, ObjectRef, Principal, Upload
 
 SIZE = "coalesce((SELECT sum(size) FROM parts WHERE upload = uploads.id), 0)"
 LAST = "coalesce((SELECT max(number) FROM parts WHERE upload = uploads.id), 0)"
-_STAGED = f"SELECT {UPLOAD}, {SIZE}, {LAST} FROM uploads"
+TOUCHED = """
+max(begun, closed, coalesce((SELECT max(at) FROM parts WHERE upload = uploads.id), 0))"""
+_STAGED = f"SELECT {UPLOAD}, {SIZE}, {LAST}, closed, {TOUCHED} FROM uploads"
 _OWN = "party = ? AND staged = ? AND bucket = ?"
 ONE = f"{_STAGED} WHERE {_OWN} AND key = ? AND version = '' AND staged <> ''"
 PAGE = f"""
 {_STAGED} WHERE {_OWN} AND version = '' AND staged <> ''
   AND key >= CAST(? AS TEXT) AND key < CAST(? AS TEXT) ORDER BY key LIMIT ?"""
-STALE = f"""
-{_STAGED} WHERE version = '' AND staged <> '' AND begun < ? ORDER BY begun LIMIT ?"""
-INSERT = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)"
+EVERY = f"""
+{_STAGED} WHERE version = '' AND staged <> '' AND (begun, id) > (?, ?) ORDER BY begun, id LIMIT ?"""
+INSERT = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 0)"
 OPEN = "SELECT party, staged, bucket FROM uploads WHERE id = ? AND version = '' AND staged <> ''"
 IN_THE_WAY = f"SELECT id FROM uploads WHERE {_OWN} AND key = ? AND version = '' AND staged <> ''"
 MOVE = "UPDATE uploads SET bucket = ?, key = ? WHERE id = ?"
+CLOSE = "UPDATE uploads SET closed = ? WHERE id = ? AND version = '' AND staged <> ''"
 DESCRIBED = "SELECT rest FROM uploads WHERE id = ?"
 DESCRIBE = "UPDATE uploads SET rest = ? WHERE id = ?"
 
 FOLDERS = """
 SELECT path FROM folders WHERE party = ? AND bucket = ? AND path >= CAST(? AS TEXT)
   AND path < CAST(? AS TEXT) ORDER BY path LIMIT ?"""
+
+SHOW_TIME = "INSERT OR REPLACE INTO shown_times VALUES (?, ?, ?)"
+SHOWN_TIMES = """
+SELECT version, modified FROM shown_times WHERE party = ?
+  AND version IN (SELECT value FROM json_each(?))"""
 
 
 class SqliteStaging(Desk):
@@ -76,8 +84,15 @@ class SqliteStaging(Desk):
 
         await self.write(work)
 
-    async def stale_staged(self, before: int, limit: int) -> Sequence[Staged]:
-        return [_staged(row) for row in self.reader.all(STALE, (before, limit))]
+    async def close_staged(self, upload: str, at: int) -> None:
+        def work(tx: Transaction) -> None:
+            if not tx.run(CLOSE, (at, upload)):
+                raise NoSuchUpload
+
+        await self.write(work)
+
+    async def every_staged(self, after: tuple[int, str], limit: int) -> Sequence[Staged]:
+        return [_staged(row) for row in self.reader.all(EVERY, (*after, limit))]
 
     # --- folders -------------------------------------------------------------------------------
 
@@ -104,6 +119,15 @@ class SqliteStaging(Desk):
         low, end = prefix.encode(), prefix_end(prefix.encode())
         return [path for (path,) in self.reader.all(FOLDERS, (party, bucket, low, end, limit))]
 
+    # --- times ---------------------------------------------------------------------------------
+
+    async def show_time(self, party: str, version: str, modified: int) -> None:
+        values = (party, version, modified)
+        await self.write(lambda tx: tx.run(SHOW_TIME, values))
+
+    async def shown_times(self, party: str, versions: Sequence[str]) -> Mapping[str, int]:
+        return dict(self.reader.all(SHOWN_TIMES, (party, dumps(list(versions)))))
+
 
 def _clear(tx: Transaction, principal: Principal, ref: ObjectRef, spare: str = "") -> None:
     """A name is staged once: what lies there makes way."""
@@ -114,5 +138,5 @@ def _clear(tx: Transaction, principal: Principal, ref: ObjectRef, spare: str = "
 
 
 def _staged(row: Row) -> Staged:
-    *upload, size, last = row
-    return Staged(upload_of(tuple(upload)), size, last)
+    *upload, size, last, closed, touched = row
+    return Staged(upload_of(tuple(upload)), size, last, closed, touched)

@@ -32,8 +32,12 @@ class Stagings(Protocol):
         """More metadata for the version to be. NoSuchUpload."""
         ...
 
-    async def stale_staged(self, before: int, limit: int) -> Sequence[Staged]:
-        """Those of all parties that began before that moment, the oldest first."""
+    async def close_staged(self, upload: str, at: int) -> None:
+        """Its writer is done with it; 0 where it goes on. NoSuchUpload."""
+        ...
+
+    async def every_staged(self, after: tuple[int, str], limit: int) -> Sequence[Staged]:
+        """Those of all parties by moment of their beginning and id, behind such a pair."""
         ...
 
     async def make_folder(self, party: str, bucket: str, path: str, event: Event) -> bool:
@@ -41,4 +45,12 @@ class Stagings(Protocol):
         ...
 
     async def drop_folder(self, party: str, bucket: str, path: str, event: Event) -> bool: ...
+    async def show_time(self, party: str, version: str, modified: int) -> None:
+        """When the party's own tree says that a version was modified, in seconds since 1970."""
+        ...
+
+    async def shown_times(self, party: str, versions: Sequence[str]) -> Mapping[str, int]:
+        """By version, for those that were given one."""
+        ...
+
     async def folders(self, party: str, bucket: str, prefix: str, limit: int) -> Sequence[str]: ...

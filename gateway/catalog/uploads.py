@@ -44,7 +44,7 @@ Spot = tuple[bytes, int, str]
 
 class SqliteUploads(Desk):
     async def begin(self, upload: Upload) -> None:
-        insert = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, 0, '')"
+        insert = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, 0, '', 0)"
         await self.write(lambda tx: tx.run(insert, upload_row(upload)))
 
     async def upload(self, upload: str) -> Upload | None:

@@ -200,12 +200,15 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A file that is being written: how many bytes are durable, and the number of its last
-    part."""
+    """A file that is being written: how many bytes are durable, and the number of its last part.
+    `closed` is the moment at which its writer was done with it, 0 while it is open or was
+    interrupted; `touched` the moment of the last change to it."""
 
     upload: Upload
     size: int
     parts: int
+    closed: int = 0
+    touched: int = 0
 
 
 Change = Write | Unwrite | Retag | Relock | FirstRead | Consume

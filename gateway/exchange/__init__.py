@@ -22,6 +22,7 @@ from gateway.exchange.objects import Objects
 from gateway.exchange.pace import BUSY_VERSIONS, IDLE_VERSIONS, Pace
 from gateway.exchange.recalling import Recalling
 from gateway.exchange.removals import Removals
+from gateway.exchange.settling import Settling
 from gateway.exchange.staging import Bytes, Staging
 from gateway.exchange.tagging import Tagging
 from gateway.exchange.terms import (
@@ -52,7 +53,10 @@ class Exchange:
         self.uploads = Uploads(self._floor, self.objects)
         self.listing = Listing(self._floor)
         self.staging = Staging(self._floor, self.objects)
-        self.moving = Moving(self._floor, self.objects, self.removals, self.consuming, self.listing)
+        self.moving = Moving(
+            *(self._floor, self.objects, self.removals),
+            *(self.consuming, self.listing, self.staging),
+        )
         self.buckets = Buckets(self._floor)
         self.notifying = Notifying(self._floor)
         self.history = History(self._floor)
@@ -76,6 +80,10 @@ class Exchange:
     ) -> Convergence:
         """For the worker alone, one for each exchange."""
         return Convergence(self._floor, self.pace(ticks, sleep, versions), ticks)
+
+    def settling(self, resume_s: int) -> Settling:
+        """For the worker alone. `resume_s`: for how long an unfinished file is kept."""
+        return Settling(self._floor, self.staging, resume_s)
 
     def adopting(self) -> Adopting:
         """For the operator alone."""

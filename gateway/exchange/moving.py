@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.catalog import Expect, Write
+from gateway.catalog import Expect, Staged, Write
 from gateway.errors import BadInput, CatalogUnavailable, PolicyMoved
 from gateway.exchange.consuming import Consuming
 from gateway.exchange.floor import Floor
@@ -13,6 +13,7 @@ from gateway.exchange.listing import PAGE_KEYS_MAX, Listing, Span
 from gateway.exchange.objects import Objects
 from gateway.exchange.publishing import DECISIONS_MAX, Publication, written
 from gateway.exchange.removals import Removals
+from gateway.exchange.staging import Staging
 from gateway.faults import fault
 from gateway.model import Bucket, Caller, ObjectRef
 
@@ -34,6 +35,22 @@ class _Move:
     mark: Callable[[], Write]
 
 
+@dataclass(frozen=True, slots=True)
+class _Release:
+    """A file that was being written, ready under its new name."""
+
+    new: Bucket
+    ready: Publication
+
+
+def never(_: str) -> bool:
+    return False
+
+
+def _renamed(key: str, source: ObjectRef, target: ObjectRef) -> ObjectRef:
+    return ObjectRef(target.bucket, target.key + key.removeprefix(source.key))
+
+
 class Moving:
     def __init__(
         self,
@@ -42,12 +59,14 @@ class Moving:
         removals: Removals,
         consuming: Consuming,
         listing: Listing,
+        staging: Staging,
     ) -> None:
         self._floor = floor
         self._objects = objects
         self._removals = removals
         self._consuming = consuming
         self._listing = listing
+        self._staging = staging
 
     async def rename(
         self, caller: Caller, source: ObjectRef, target: ObjectRef, *, replaces: bool
@@ -66,26 +85,56 @@ class Moving:
         expect = ANY if replaces else ABSENT
         await self._commit(caller, [await self._move(caller, source, target, expect)])
 
-    async def rename_folder(self, caller: Caller, source: ObjectRef, target: ObjectRef) -> int:
+    async def rename_folder(
+        self,
+        caller: Caller,
+        source: ObjectRef,
+        target: ObjectRef,
+        *,
+        stays: Callable[[str], bool] = never,
+    ) -> int:
         """Everything below a prefix (both end in a slash) that the caller sees; all or nothing.
-        Returns how many. BadInput beyond FOLDER_KEYS_MAX of them, PreconditionFailed where one of
-        the new names is taken."""
+        Files that it is still writing there become versions, but those whose new key `stays` says
+        is not final. Returns how many files it was. BadInput beyond FOLDER_KEYS_MAX of them,
+        PreconditionFailed where one of the new names is taken."""
         if target.key.startswith(source.key) and target.bucket == source.bucket:
             raise BadInput("a folder can't be moved into itself")
-        page = await self._listing.keys(
-            caller, source.bucket, Span(prefix=source.key, limit=PAGE_KEYS_MAX)
-        )
-        if page.truncated:
-            text = f"a folder of more than {FOLDER_KEYS_MAX} files can't be renamed in one step"
-            raise BadInput(text)
-        moves = []
-        for entry in page.entries:
-            new = ObjectRef(target.bucket, target.key + entry.key.removeprefix(source.key))
-            old = ObjectRef(source.bucket, entry.key)
-            moves.append(await self._move(caller, old, new, ABSENT))
+        entries, drafts = await self._inside(caller, source)
+        moves: list[_Move | _Release] = []
+        for key in entries:
+            new = _renamed(key, source, target)
+            moves.append(await self._move(caller, ObjectRef(source.bucket, key), new, ABSENT))
+        left = []
+        for staged in drafts:
+            new = _renamed(staged.upload.ref.key, source, target)
+            if stays(new.key) or not staged.closed:
+                left.append((staged, new))
+            else:
+                moves.append(_Release(*await self._staging.ready(caller, staged, new, ABSENT)))
         if moves:
             await self._commit(caller, moves)
-        return len(moves)
+        for staged, new in left:
+            await self._staging.move(caller, staged, new, temporary=True)
+        return len(entries) + len(drafts) + await self._move_folders(caller, source, target)
+
+    async def _inside(
+        self, caller: Caller, source: ObjectRef
+    ) -> tuple[Sequence[str], Sequence[Staged]]:
+        span = Span(prefix=source.key, limit=PAGE_KEYS_MAX)
+        page = await self._listing.keys(caller, source.bucket, span)
+        drafts = await self._staging.page(caller, source.bucket, source.key)
+        if page.truncated or len(page.entries) + len(drafts) > FOLDER_KEYS_MAX:
+            text = f"a folder of more than {FOLDER_KEYS_MAX} files can't be renamed in one step"
+            raise BadInput(text)
+        return [entry.key for entry in page.entries], drafts
+
+    async def _move_folders(self, caller: Caller, source: ObjectRef, target: ObjectRef) -> int:
+        """Those without files; after all else, for they are no part of it for anybody else."""
+        folders = await self._staging.folders(caller, source)
+        for key in folders:
+            await self._staging.make_folder(caller, _renamed(key, source, target))
+            await self._staging.drop_folder(caller, ObjectRef(source.bucket, key))
+        return len(folders)
 
     async def _consume(self, caller: Caller, source: ObjectRef, target: ObjectRef) -> None:
         """What a recipient received it moves in its own view alone."""
@@ -107,13 +156,14 @@ class Moving:
         mark = await self._removals.marking(caller, source, old, held, unchanged)
         return _Move(source, old, new, Publication(version, expect), mark)
 
-    async def _commit(self, caller: Caller, moves: Sequence[_Move]) -> None:
+    async def _commit(self, caller: Caller, moves: Sequence[_Move | _Release]) -> None:
         for _ in range(DECISIONS_MAX):
             revision = self._floor.mesh.revision
             changes: list[Write] = []
             for move in moves:
                 changes.append(written(self._floor, caller, move.new, move.ready)[0])
-                changes.append(move.mark())
+                if isinstance(move, _Move):
+                    changes.append(move.mark())
             fault("exchange.before-rename")
             try:
                 await self._floor.rows.commit_all(changes)
@@ -121,7 +171,8 @@ class Moving:
                 await self._floor.next_mesh(revision)
                 for move in moves:
                     self._floor.ask_write(caller, move.ready.version.ref, move.new)
-                    self._floor.ask_write(caller, move.source, move.old)
+                    if isinstance(move, _Move):
+                        self._floor.ask_write(caller, move.source, move.old)
                 continue
             fault("exchange.after-rename")
             if any(change.promises or change.removals for change in changes):

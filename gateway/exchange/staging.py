@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
+from mimetypes import MimeTypes
 
 from gateway.catalog import Expect, Staged
 from gateway.errors import NoSuchUpload, TooLarge
@@ -22,9 +23,11 @@ from gateway.exchange.terms import Draft, Found
 from gateway.exchange.uploads import combined, new_upload, take_part
 from gateway.faults import fault
 from gateway.model import (
+    EMPTY,
     OBJECT_BYTES_MAX,
     PART_NUMBER_MAX,
     Body,
+    Bucket,
     Caller,
     Chunks,
     ObjectRef,
@@ -34,6 +37,8 @@ from gateway.model import (
 )
 
 PAGE_MAX = 1000
+TYPES = MimeTypes(filenames=())
+"""The same on every machine."""
 SHA256 = "sha256"
 """Kept with a part, for a file that is one part: the content's identity."""
 
@@ -119,18 +124,29 @@ class Staging:
     ) -> Found:
         """Makes it one version under `ref`. When this returns, nothing of it can be lost. Raises
         as put does; the file is then still staged."""
+        bucket, ready = await self.ready(caller, staged, ref, expect)
+        return await self._objects.publish(caller, bucket, ready)
+
+    async def ready(
+        self, caller: Caller, staged: Staged, ref: ObjectRef, expect: Expect
+    ) -> tuple[Bucket, Publication]:
+        """The version that it is to be, and its bucket, once the caller may write that key."""
         bucket = await self._floor.writable(caller, ref)
         upload = await self._mine(caller, staged)
         parts = await self._floor.rows.parts(upload.id)
         if not parts:
-            staged = await self.append(caller, staged, Bytes(b""))
+            await self.append(caller, staged, Bytes(b""))
             parts = await self._floor.rows.parts(upload.id)
-        draft = Draft(upload.headers, upload.metadata, upload.tags)
+        headers = upload.headers or typed(ref.key)
+        draft = Draft(headers, upload.metadata, upload.tags)
         version = assembled(self._objects.new_version(caller, ref, bucket, draft), parts)
         listed = tuple((part.number, part.etag) for part in parts)
-        return await self._objects.publish(
-            caller, bucket, Publication(version, expect, upload.id, listed)
-        )
+        return bucket, Publication(version, expect, upload.id, listed)
+
+    async def close(self, caller: Caller, staged: Staged, *, done: bool = True) -> None:
+        """Notes that its writer is done with it, or (not `done`) goes on."""
+        upload = await self._mine(caller, staged)
+        await self._floor.rows.close_staged(upload.id, self._floor.means.clock() if done else 0)
 
     async def abandon(self, caller: Caller, staged: Staged) -> None:
         """Lets it go, with what was written of it."""
@@ -144,6 +160,20 @@ class Staging:
             "upload", caller, upload.ref, outcome="dropped", readers=(caller.party,)
         )
         self._floor.means.observe(event)
+
+    # --- times ---------------------------------------------------------------------------------
+
+    async def show_time(self, caller: Caller, ref: ObjectRef, modified: int) -> None:
+        """When the party's own tree says that a file was modified, in seconds since 1970: of no
+        concern to the version, or to anybody else. NoSuchKey, Denied for who only reads."""
+        await self._floor.stageable(caller, ref)
+        bucket = await self._floor.readable(caller, ref)
+        held = await self._objects.visible(caller, ref, bucket, "", None)
+        await self._floor.rows.show_time(caller.party, held.version.id, modified)
+
+    async def shown_times(self, caller: Caller, versions: Sequence[str]) -> Mapping[str, int]:
+        """What was set for versions that the caller has seen."""
+        return await self._floor.rows.shown_times(caller.party, versions)
 
     # --- folders -------------------------------------------------------------------------------
 
@@ -203,6 +233,12 @@ class Bytes(Relayed):
 async def _each(pieces: Sequence[bytes]) -> Chunks:
     for piece in pieces:
         yield piece
+
+
+def typed(key: str) -> Mapping[str, str]:
+    """Content headers for a file whose writer could not say what it is: by its name."""
+    kind, encoding = TYPES.guess_type(key.rpartition("/")[2])
+    return {"content-type": kind} if kind and not encoding else EMPTY
 
 
 def _part(number: int, taken: Taken, now: int) -> Part:

@@ -2,7 +2,7 @@
 
 A path is a bucket's name and a key, or begins with a folder that the party's file maps. A key that
 no path can be is shown with percent signs, reversibly: `%2F` is a segment without a name (as in
-`a//b`) or, behind a name, the file beside a folder of that name; `%2E` and `%2E%2E` are segments of
+`a//b`) or, behind a name, the folder beside a file of that name; `%2E` and `%2E%2E` are segments of
 dots; control characters are `%00` to `%1F` and `%7F`. `%25` stands for a percent sign that would
 else read as one of these.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from gateway.errors import BadInput, KeyTooLong
 from gateway.model import KEY_BYTES_MAX
@@ -20,8 +21,8 @@ PATH_BYTES_MAX = 4 * KEY_BYTES_MAX
 """Longer than any key is when it is shown with percent signs, as keys go."""
 
 NAMELESS = "%2F"
-_DOTS = {".": "%2E", "..": "%2E%2E"}
-_UNDOTTED = {shown: dots for dots, shown in _DOTS.items()}
+_DOTS = MappingProxyType({".": "%2E", "..": "%2E%2E"})
+_UNDOTTED = MappingProxyType({shown: dots for dots, shown in _DOTS.items()})
 _ESCAPE = re.compile(r"%(25|2E|2F|0[0-9A-F]|1[0-9A-F]|7F)")
 _ESCAPED = re.compile(r"[\x00-\x1f\x7f]|%(?=(?:25|2E|2F|0[0-9A-F]|1[0-9A-F]|7F))")
 
@@ -75,11 +76,14 @@ def _inside(path: str, bucket: str, prefix: str, rest: str) -> Spot:
     if not rest:
         return Spot(path, bucket, None, prefix)
     *folders, last = rest.split("/")
-    way = prefix + "".join(f"{named(each)}/" for each in folders)
-    if last != NAMELESS and last.endswith(NAMELESS):
-        return Spot(path, bucket, _checked(way + named(last.removesuffix(NAMELESS))))
-    key = _checked(way + named(last))
-    return Spot(path, bucket, key or None, f"{key}/")
+    way = prefix + "".join(f"{_folder(each)}/" for each in folders)
+    key = _checked(way + _folder(last))
+    beside = last != NAMELESS and last.endswith(NAMELESS)
+    return Spot(path, bucket, None if beside else key or None, f"{key}/")
+
+
+def _folder(name: str) -> str:
+    return named(name if name == NAMELESS else name.removesuffix(NAMELESS))
 
 
 def _checked(key: str) -> str:

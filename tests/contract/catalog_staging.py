@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.catalog import Expect
@@ -108,9 +110,40 @@ class StagingSuite:
         async def story(bench: Bench) -> None:
             for name, begun in (("a", 30), ("b", 10), ("c", 20)):
                 await bench.catalog.stage(upload(name, name, begun=begun))
-            found = await bench.catalog.stale_staged(30, 9)
+            found = await bench.catalog.every_staged((0, ""), 2)
             assert [each.upload.id for each in found] == ["b", "c"]
-            assert [each.upload.id for each in await bench.catalog.stale_staged(99, 1)] == ["b"]
+            rest = await bench.catalog.every_staged((20, "c"), 9)
+            assert [each.upload.id for each in rest] == ["a"]
+
+        tell(story)
+
+    def test_it_is_known_when_a_file_was_closed_and_last_written(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            catalog = bench.catalog
+            await catalog.stage(upload("u", "x", begun=5))
+            (found,) = await catalog.every_staged((0, ""), 9)
+            assert (found.closed, found.touched) == (0, 5)
+            await catalog.add_part("u", replace(part_of(1, "e1"), at=7))
+            await catalog.close_staged("u", 9)
+            closed = await catalog.staged(NIGHTLY, ref("x"))
+            assert closed is not None
+            assert (closed.closed, closed.touched) == (9, 9)
+            await catalog.close_staged("u", 0)
+            opened = await catalog.staged(NIGHTLY, ref("x"))
+            assert opened is not None
+            assert (opened.closed, opened.touched) == (0, 7)
+            with pytest.raises(NoSuchUpload):
+                await catalog.close_staged("none", 9)
+
+        tell(story)
+
+    def test_a_shown_time_is_its_partys_own(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            await bench.catalog.show_time("acme", "v1", 70)
+            await bench.catalog.show_time("acme", "v1", 80)
+            await bench.catalog.show_time("globex", "v2", 90)
+            assert await bench.catalog.shown_times("acme", ["v1", "v2"]) == {"v1": 80}
+            assert await bench.catalog.shown_times("acme", []) == {}
 
         tell(story)
 

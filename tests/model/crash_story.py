@@ -11,9 +11,10 @@ from gateway.catalog import Expect
 from gateway.errors import BucketAlreadyYours, NoSuchKey, NoSuchUpload, PreconditionFailed
 from gateway.exchange.listing import Span
 from gateway.exchange.terms import Completion, CopySource, Draft, PartClaim
+from gateway.habits import USUAL
 from gateway.lifecycle import SETTING, Rule, text_of
 from gateway.model import Event, ObjectRef, Versioning
-from gateway.notifications import EVENTS, Watch
+from gateway.notifications import EVENTS, FILE_DOOR, Watch
 from tests.model.crash_dock import DAY, LATER, Dock
 from tests.model.world import Bytes, caller, ref
 
@@ -29,6 +30,7 @@ LAST_PART = b"last part"
 AGING = "acme-aging"
 AGED = ObjectRef(AGING, "k")
 MOVING = "acme-moving"
+LEFT = ObjectRef(MOVING, "left.tmp")
 DRAFT, DRAFTED, MOVED = (ObjectRef(MOVING, key) for key in ("x.tmp", "x", "y"))
 AGES = (Rule("all", days=1, noncurrent_days=1, upload_days=1), Rule("lone", lone_markers=True))
 PASSES_MAX = 9
@@ -253,6 +255,9 @@ async def _moved(dock: Dock, _: Acks) -> str:
     page = await exchange.listing.keys(acme, MOVING, Span())
     assert [entry.key for entry in page.entries] == [MOVED.key], "renaming left something"
     assert await exchange.staging.look(acme, DRAFT) is None
+    await exchange.staging.begin(acme, LEFT, Draft(), temporary=True)
+    await exchange.settling(0).round(lambda _: USUAL, FILE_DOOR)
+    assert await exchange.staging.look(acme, LEFT) is None, "what was left stays"
     return "seen"
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from gateway.catalog import Expect
 from gateway.errors import BadInput, Denied, NoSuchKey, NoSuchUpload, PreconditionFailed
 from gateway.exchange import Bytes, Draft, Span, Staged
+from gateway.habits import USUAL, Habits, Settle, is_temporary
 from gateway.model import ObjectRef
 from tests.model.world import World, caller, ref
 
@@ -208,3 +212,107 @@ def test_folders_are_the_partys_own(world: World) -> None:
         world.run(staging.make_folder(GLOBEX, folder))
     assert world.run(staging.drop_folder(ACME, folder))
     assert world.run(staging.folders(ACME, ref(""))) == []
+
+
+# --- what was left -----------------------------------------------------------------------------
+
+
+def test_a_folder_of_files_being_written_is_released_whole(world: World) -> None:
+    staging, moving = world.exchange.staging, world.exchange.moving
+    for key in ("tmp/batch/1", "tmp/batch/2", "tmp/batch/3.part"):
+        world.run(staging.close(ACME, stage(world, key, b"x")))
+    stage(world, "tmp/batch/open", b"half")
+    world.put("acme", "in/taken/2", b"there", {})
+    temporary = partial(is_temporary, USUAL)
+
+    def release(target: str) -> int:
+        work = moving.rename_folder(ACME, ref("tmp/batch/"), ref(target), stays=temporary)
+        return world.run(work)
+
+    with pytest.raises(PreconditionFailed):
+        release("in/taken/")
+    assert keys(world, "acme") == ["in/taken/2"], "none of them, or all"
+    assert release("in/batch/") == 4
+    world.drain()
+    assert keys(world, "acme", "in/batch/") == ["in/batch/1", "in/batch/2"]
+    assert keys(world, "globex", "in/batch/") == ["in/batch/1", "in/batch/2"]
+    left = world.run(staging.page(ACME, ref("").bucket, "in/batch/"))
+    assert [each.upload.ref.key for each in left] == ["in/batch/3.part", "in/batch/open"]
+
+
+def test_what_rests_is_published_where_that_is_the_habit(world: World) -> None:
+    staging = world.exchange.staging
+    settling = world.exchange.settling(3600)
+    quiet = Habits(settle=Settle.QUIET, quiet_s=30)
+    world.run(staging.close(ACME, stage(world, "in/done", b"whole")))
+    world.run(staging.close(ACME, stage(world, "in/done.tmp", b"whole")))
+    stage(world, "in/broken", b"half")
+    assert world.run(settling.round(lambda _: quiet, "sftp")) == 0, "it does not rest yet"
+    world.now += 31 * 10**9
+    assert world.run(settling.round(lambda _: USUAL, "sftp")) == 0
+    assert world.run(settling.round(lambda _: quiet, "sftp")) == 1
+    assert keys(world, "acme") == ["in/done"]
+    assert world.read("acme", "in/done") == b"whole"
+
+
+def test_what_nobody_touches_goes_in_the_end(world: World) -> None:
+    staging = world.exchange.staging
+    settling = world.exchange.settling(3600)
+    staged = stage(world, "in/x", b"half")
+    world.now += 3599 * 10**9
+    world.run(staging.append(ACME, staged, Bytes(b" more")))
+    world.now += 3599 * 10**9
+    world.run(settling.round(lambda _: USUAL, "sftp"))
+    assert world.run(staging.look(ACME, ref("in/x"))) is not None, "it was touched meanwhile"
+    world.now += 10**9
+    world.run(settling.round(lambda _: USUAL, "sftp"))
+    assert world.run(staging.look(ACME, ref("in/x"))) is None
+
+
+def test_a_temporary_name_may_be_one_that_could_not_be_published(world: World) -> None:
+    world.edit({**FILES, "topology.yaml": TOPOLOGY.replace('write: ["**"]', 'write: ["in/*"]')})
+    staging = world.exchange.staging
+    draft = ref("upload/x.tmp")
+    with pytest.raises(Denied):
+        world.run(staging.begin(ACME, draft, Draft()))
+    staged = world.run(staging.begin(ACME, draft, Draft(), temporary=True))
+    staged = world.run(staging.append(ACME, staged, Bytes(b"x")))
+    with pytest.raises(Denied):
+        world.run(staging.publish(ACME, staged, draft, Expect()))
+    world.run(staging.publish(ACME, staged, ref("in/x.csv"), Expect()))
+    found = world.run(world.exchange.objects.look(ACME, ref("in/x.csv")))
+    assert found.version.content_type == "text/csv"
+    with pytest.raises(Denied):
+        world.run(staging.begin(GLOBEX, draft, Draft(), temporary=True))
+
+
+def test_bytes_count_in_the_order_in_which_they_were_appended(world: World) -> None:
+    """A later part may be stored before an earlier one is; it must not count before that."""
+    staging = world.exchange.staging
+
+    async def story() -> Staged:
+        begun = await staging.begin(ACME, ref("in/x"), Draft())
+        gate: asyncio.Future[Staged] = asyncio.get_running_loop().create_future()
+        later = asyncio.create_task(
+            staging.append(ACME, replace(begun, size=3, parts=1), Bytes(b"two"), after=gate)
+        )
+        await asyncio.sleep(0.05)
+        found = await staging.look(ACME, ref("in/x"))
+        assert found is not None
+        assert found.size == 0
+        gate.set_result(await staging.append(ACME, begun, Bytes(b"one")))
+        return await later
+
+    assert world.run(story()).size == 6
+
+
+def test_a_shown_time_changes_no_version(world: World) -> None:
+    staging = world.exchange.staging
+    world.put("acme", "in/x", b"x", {})
+    version = world.run(world.exchange.objects.look(ACME, ref("in/x"))).version.id
+    world.run(staging.show_time(ACME, ref("in/x"), 86_400))
+    assert world.run(staging.shown_times(ACME, [version])) == {version: 86_400}
+    assert world.run(staging.shown_times(GLOBEX, [version])) == {}
+    assert versions(world, "in/x") == 1
+    with pytest.raises(NoSuchKey):
+        world.run(staging.show_time(ACME, ref("in/none"), 1))

@@ -97,6 +97,7 @@ EXPECTED: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "recall-version": _row(NO_BUCKET, NO_VERSION, NO_VERSION, DENIED, SERVED,  NO_VERSION),
     "staged":       _row(NO_BUCKET, DENIED,     NO_UPLOAD,  DENIED,  NO_UPLOAD, NO_UPLOAD),
     "stage":        _row(NO_BUCKET, DENIED,     SKIPPED,    DENIED,  SKIPPED,  SKIPPED),
+    "times":        _row(NO_BUCKET, DENIED,     NO_KEY,     DENIED,  DENIED,   NO_KEY),
     "coauthor":     _row(NO_BUCKET, DENIED,     NO_UPLOAD,  DENIED,  SKIPPED,  DENIED),
     "take":         _row(NO_BUCKET, NO_KEY,     NO_KEY,     DENIED,  DENIED,   NO_KEY),
     "take-version": _row(NO_BUCKET, NO_VERSION, NO_VERSION, DENIED,  DENIED,   NO_KEY),

@@ -36,7 +36,7 @@ INNER = frozenset(
     {
         *("objects.publish", "objects.visible", "objects.found", "objects.new_version"),
         *("consuming.deleted", "consuming.unnamed"),
-        *("objects.renamed", "removals.marking"),
+        *("objects.renamed", "removals.marking", "staging.ready"),
     }
 )
 """What the parts give to each other once the asking is done; no door may call these."""
@@ -179,6 +179,9 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("staging.move", "staged", lambda e, c, p: e.staging.move(c, staged(p), own(c))),
     ("staging.publish", "write",
      lambda e, c, p: e.staging.publish(c, staged(p), SECRET, NO_CONDITION)),
+    ("staging.close", "staged", lambda e, c, p: e.staging.close(c, staged(p))),
+    ("staging.show_time", "times", lambda e, c, p: e.staging.show_time(c, SECRET, 1)),
+    ("staging.shown_times", "open", lambda e, c, p: e.staging.shown_times(c, [p.version])),
     ("staging.abandon", "staged", lambda e, c, p: e.staging.abandon(c, staged(p))),
     ("staging.dropped", "staged", lambda e, c, p: e.staging.dropped(c, staged(p))),
     ("staging.make_folder", "stage", lambda e, c, p: e.staging.make_folder(c, FOLDER)),

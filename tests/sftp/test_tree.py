@@ -100,9 +100,11 @@ def test_a_key_may_have_as_many_bytes_as_in_s3() -> None:
         PLAIN.spot("/orders/" + "k" * (KEY_BYTES_MAX + 1))
 
 
-def test_a_file_beside_a_folder_of_its_name_has_a_name_of_its_own() -> None:
-    assert PLAIN.spot(f"/orders/a{NAMELESS}") == Spot(f"/orders/a{NAMELESS}", "orders", "a")
+def test_a_folder_beside_a_file_of_its_name_has_a_name_of_its_own() -> None:
+    beside = f"/orders/a{NAMELESS}"
+    assert PLAIN.spot(beside) == Spot(beside, "orders", None, "a/")
     assert PLAIN.spot("/orders/a") == Spot("/orders/a", "orders", "a", "a/")
+    assert PLAIN.spot(f"{beside}/b") == Spot(f"{beside}/b", "orders", "a/b", "a/b/")
 
 
 def test_the_root_lists_buckets_or_what_is_mapped() -> None:
