@@ -8,7 +8,6 @@ be, see naming.py), and everywhere else the copies themselves, plain files at th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -22,7 +21,8 @@ from gateway.model import Chunks
 from gateway.stores import Natural, Parcel, Placed, Stat, Written, bodies, naming
 from gateway.stores.disk import Disk, Staged, domain_errors
 from gateway.stores.folder import Folder, etag_of
-from gateway.stores.naming import OWN_FOLDER, Path
+from gateway.stores.naming import Path
+from gateway.stores.waiting import ended
 
 SMALL_BYTES_MAX = 1024 * 1024  # a body up to this is collected, and written in one hop
 BATCH_BYTES = 1024 * 1024
@@ -82,7 +82,7 @@ class FileStore:
                 key = naming.key_of((*folder, name))
                 if key is not None and key.startswith(prefix):
                     yield key
-            waiting += [(*folder, name) for name in folders if _worth(folder, name, prefix)]
+            waiting += [(*folder, name) for name in folders if naming.worth(folder, name, prefix)]
 
     async def tidy(self) -> int:
         return await self._hop(self._disk.sweep)
@@ -180,12 +180,12 @@ class FileStore:
         try:
             async for batch in bodies.batches(body, BATCH_BYTES):
                 if writing is not None:
-                    await _ended(writing)
+                    await ended(writing)
                 writing = self._submit(staged.append, batch)
                 del batch  # it goes when it is written, however long the next one takes
         finally:
             if writing is not None:
-                await _ended(writing)
+                await ended(writing)
 
     async def _read(
         self, opener: Callable[[], int], start: int, length: int | None, if_match: str | None
@@ -218,14 +218,14 @@ class FileStore:
         """As `_hop`; a writer that is cancelled meanwhile leaves nothing under `path`."""
         doing = self._submit(work, *args, **kwargs)
         try:
-            return await _ended(doing)
+            return await ended(doing)
         except asyncio.CancelledError:
             if doing.exception() is None:
                 await self._hop(self._disk.remove, path)
             raise
 
     async def _hop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await _ended(self._submit(work, *args, **kwargs))
+        return await ended(self._submit(work, *args, **kwargs))
 
     def _submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         call = functools.partial(_guarded, work, *args, **kwargs)
@@ -235,19 +235,6 @@ class FileStore:
 def _named(parcel: Parcel, seen: hashlib._Hash) -> Parcel:
     """The marks name the content, so that a restored folder still holds our copies."""
     return parcel if parcel.sha256 else dataclasses.replace(parcel, sha256=seen.hexdigest())
-
-
-async def _ended(doing: asyncio.Future[T]) -> T:
-    """The result. A thread can't be stopped, so a cancellation waits for its end: what follows
-    it (closing the file) must not run beside it."""
-    try:
-        return await asyncio.shield(doing)
-    except asyncio.CancelledError:
-        while not doing.done():
-            with contextlib.suppress(asyncio.CancelledError):  # once is enough
-                await asyncio.wait((doing,))
-        doing.exception()  # seen, so that asyncio does not complain
-        raise
 
 
 def _guarded(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -268,14 +255,3 @@ def _fetch(file: int, length: int, start: int) -> bytes:
     data = os.pread(file, length, start)
     os.posix_fadvise(file, start + length, AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
     return data
-
-
-def _worth(folder: Path, name: bytes, prefix: str) -> bool:
-    """Whether keys that begin with `prefix` can lie in this folder; the store's own aside."""
-    if folder == (OWN_FOLDER,) and name.startswith(b"."):
-        return False
-    here = b"/".join((*folder, name, b""))
-    start = prefix.encode()
-    if here.startswith(naming.ENCODED_FOLDER + b"/"):
-        return True
-    return here.startswith(start) or start.startswith(here)

@@ -91,6 +91,17 @@ def extent_path(key: str) -> Path:
     return (OWN_FOLDER, *path)
 
 
+def worth(folder: Path, name: bytes, prefix: str) -> bool:
+    """Whether keys that begin with `prefix` can lie in this folder; the store's own aside."""
+    if folder == (OWN_FOLDER,) and name.startswith(b"."):
+        return False
+    here = b"/".join((*folder, name, b""))
+    start = prefix.encode()
+    if here.startswith(ENCODED_FOLDER + b"/"):
+        return True
+    return here.startswith(start) or start.startswith(here)
+
+
 BLOB_NAME_MAX = 1024  # characters on Azure, bytes on GCS
 _NOT_IN_XML = frozenset(map(chr, (*range(32), 127, 0xFFFE, 0xFFFF)))
 _OWN_BLOBS = frozenset((ENCODED_FOLDER.decode(), OWN_FOLDER.decode()))
