@@ -13,6 +13,7 @@ from gateway.exchange.convergence import Convergence, Headway
 from gateway.exchange.explaining import Explaining
 from gateway.exchange.floor import Floor, Means, StoreOf
 from gateway.exchange.history import History
+from gateway.exchange.intake import Relayed
 from gateway.exchange.lifecycle import Lifecycle
 from gateway.exchange.listing import Listing, Span
 from gateway.exchange.locking import Locking
@@ -23,7 +24,7 @@ from gateway.exchange.pace import BUSY_VERSIONS, IDLE_VERSIONS, Pace
 from gateway.exchange.recalling import Recalling
 from gateway.exchange.removals import Removals
 from gateway.exchange.settling import Settling
-from gateway.exchange.staging import Bytes, Staging
+from gateway.exchange.staging import Bytes, Staging, typed
 from gateway.exchange.tagging import Tagging
 from gateway.exchange.terms import (
     Completion,
@@ -120,10 +121,12 @@ __all__ = [
     "Page",
     "PartClaim",
     "Reading",
+    "Relayed",
     "Removed",
     "Request",
     "Span",
     "Staged",
     "StoreOf",
     "overall_status",
+    "typed",
 ]

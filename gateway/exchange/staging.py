@@ -60,13 +60,17 @@ class Staging:
         """Begins a file, if the caller may write the key (a `temporary` one: any key of the
         bucket); what its principal was writing there makes way. `onto`: it begins as that
         version, which the caller has read."""
-        await (self._floor.stageable if temporary else self._floor.writable)(caller, ref)
+        await self.may_begin(caller, ref, temporary=temporary)
         check_draft(draft)
         upload = new_upload(self._floor, caller, ref, draft)
         await self._floor.rows.stage(upload)
         fault("exchange.staged")
         staged = Staged(upload, 0, 0)
         return staged if onto is None else await self._continue(caller, staged, onto)
+
+    async def may_begin(self, caller: Caller, ref: ObjectRef, *, temporary: bool = False) -> None:
+        """Raises what `begin` would, before there is anything to begin with."""
+        await (self._floor.stageable if temporary else self._floor.writable)(caller, ref)
 
     async def look(self, caller: Caller, ref: ObjectRef) -> Staged | None:
         """What the principal itself is writing under that name; of others' nothing is told."""

@@ -172,6 +172,7 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("staging.begin", "write", lambda e, c, p: e.staging.begin(c, SECRET, Draft())),
     ("staging.begin", "stage",
      lambda e, c, p: e.staging.begin(c, SECRET, Draft(), temporary=True)),
+    ("staging.may_begin", "write", lambda e, c, p: e.staging.may_begin(c, SECRET)),
     ("staging.look", "bucket", lambda e, c, p: e.staging.look(c, SECRET)),
     ("staging.page", "bucket", lambda e, c, p: e.staging.page(c, "orders", "")),
     ("staging.append", "staged", lambda e, c, p: e.staging.append(c, staged(p), Unread())),

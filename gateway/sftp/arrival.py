@@ -1,0 +1,248 @@
+"""One connection: who it is, how that was proved, and what it may open.
+
+What a stranger is told is the same for users that there are and for those that there are not: both
+ways to log in are always offered, a password is always hashed, and a failure always takes as long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Protocol
+
+from asyncssh import (
+    DISC_NO_MORE_AUTH_METHODS_AVAILABLE,
+    SSHKey,
+    SSHServer,
+    SSHServerConnection,
+    SSHServerSession,
+)
+
+from gateway.errors import Denied
+from gateway.logins import Login, Proof
+from gateway.model import Caller, Event, Principal
+from gateway.notifications import FILE_DOOR
+from gateway.sftp.channel import Channel, NewSession
+
+FAILURE_SECONDS = 1.0
+"""A failed password is answered no sooner."""
+
+log = logging.getLogger(__name__)
+
+
+class Guards(Protocol):
+    """What is told of strangers, and says whom to turn away."""
+
+    def unknown_user(self, source: str) -> None: ...
+    def bad_login(self, source: str) -> None: ...
+    def over_limit(self, source: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all connections of a door use."""
+
+    lookup: Callable[[str], Login | None]
+    matches: Callable[[str, bytes | None], Awaitable[bool]]
+    """Whether a password is the one that was hashed; as slow where there is none."""
+    guard: Guards
+    observe: Callable[[Event], None]
+    stranger: Callable[[str], None]
+    clock: Callable[[], int]
+    ids: Callable[[], str]
+    session: Callable[[Arrival], NewSession]
+    tries_max: int
+    sessions_max: int
+    admit: Callable[[Arrival], bool]
+    leave: Callable[[Arrival], None]
+
+
+class Arrival(SSHServer):
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._login: Login | None = None
+        self._known = False  # the user, whether or not it may come from there
+        self._key_shown = False  # a key was proved, and a password is wanted too
+        self._offered: bytes = b""  # the key or authority that was accepted last
+        self._proofs: tuple[bytes, ...] = ()
+        self._failures = 0
+        self._sessions = 0
+        self.user = ""
+        self.source = ""
+        self.id = means.ids()
+        self.busy_until = means.clock()
+        self.connection: SSHServerConnection | None = None
+
+    # --- the connection ------------------------------------------------------------------------
+
+    def connection_made(self, conn: SSHServerConnection) -> None:
+        self.connection = conn
+        address = conn.get_extra_info("peername")
+        self.source = str(address[0]) if address else ""
+        proving = conn.validate_public_key
+
+        async def proved(user: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
+            """asyncssh knows no login that takes two proofs: the first one is answered here."""
+            valid = await proving(user, key_data, msg, signature)
+            if not msg:
+                return valid
+            if not valid:
+                self._failed()
+            elif self._wants_both:
+                self._key_shown = True
+                self._proofs = (self._offered,)
+                conn.send_userauth_failure(True)
+                return False
+            else:
+                self._proofs = (self._offered,)
+            return valid
+
+        conn.validate_public_key = proved  # type: ignore[method-assign, assignment]
+        if not self._means.admit(self):
+            conn.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._means.leave(self)
+        if self._proofs and self._login is not None and not self._wants_both:
+            self._note("left")
+
+    # --- proving -------------------------------------------------------------------------------
+
+    def begin_auth(self, username: str) -> bool:
+        found = self._means.lookup(username)
+        self.user, self._known, self._key_shown, self._proofs = (
+            username,
+            found is not None,
+            False,
+            (),
+        )
+        self._login = found if found is not None and self._from_allowed(found) else None
+        return True
+
+    def _from_allowed(self, login: Login) -> bool:
+        if not login.networks:
+            return True
+        try:
+            address = ip_address(self.source.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return any(mapped in network for network in login.networks)
+
+    @property
+    def _wants_both(self) -> bool:
+        return self._login is not None and self._login.proof is Proof.BOTH and not self._key_shown
+
+    def public_key_auth_supported(self) -> bool:
+        return not self._key_shown
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: SSHKey) -> bool:
+        login = self._login
+        if login is None or login.proof is Proof.PASSWORD:
+            return False
+        return self._is_one_of(key, login.keys)
+
+    def validate_ca_key(self, username: str, key: SSHKey) -> bool:
+        login = self._login
+        if login is None or login.proof is Proof.PASSWORD:
+            return False
+        return self._is_one_of(key, login.authorities)
+
+    def _is_one_of(self, key: SSHKey, lines: tuple[str, ...]) -> bool:
+        self._offered = base64.b64encode(key.public_data)
+        return _listed(self._offered, lines)
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        login = self._login
+        asked = login is not None and login.proof is not Proof.KEY and not self._wants_both
+        kept = login.passwords if login is not None and asked else ()
+        began = asyncio.get_running_loop().time()
+        for each in kept or (None,):
+            if await self._means.matches(password, each) and each is not None:
+                self._proofs = (*self._proofs, each)
+                return True
+        self._failed()
+        left = began + FAILURE_SECONDS - asyncio.get_running_loop().time()
+        await asyncio.sleep(max(0.0, left))
+        return False
+
+    def _failed(self) -> None:
+        self._failures += 1
+        self._means.stranger(self.source)
+        if self._known:
+            self._means.guard.bad_login(self.source)
+        else:
+            self._means.guard.unknown_user(self.source)
+        if self._failures >= self._means.tries_max and self.connection is not None:
+            self.connection.disconnect(
+                DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many authentication failures"
+            )
+
+    def auth_completed(self) -> None:
+        self._note("came")
+
+    def _note(self, outcome: str) -> None:
+        login = self._login
+        if login is None:
+            return
+        principal = login.principal
+        self._means.observe(
+            Event(
+                "login",
+                self._means.clock(),
+                principal.party,
+                principal.name,
+                FILE_DOOR,
+                self.id,
+                outcome=outcome,
+                detail={"source": self.source},
+                readers=(principal.party,),
+            )
+        )
+
+    # --- standing ------------------------------------------------------------------------------
+
+    def standing(self) -> Caller:
+        """The caller, as the mesh and the catalog have it now. Denied once the login, or the key or
+        password that it came with, is no longer in force."""
+        login = self._means.lookup(self.user)
+        if login is None or not self._still(login) or not self._from_allowed(login):
+            raise Denied("this login is no longer in force")
+        self.busy_until = self._means.clock()
+        return Caller(login.principal, FILE_DOOR, self.id)
+
+    def _still(self, login: Login) -> bool:
+        before = self._login
+        if before is None or _named(login.principal) != _named(before.principal):
+            return False
+        lines = (*login.keys, *login.authorities)
+        return all(_listed(each, lines) or each in login.passwords for each in self._proofs)
+
+    # --- what it opens -------------------------------------------------------------------------
+
+    def session_requested(self) -> SSHServerSession[bytes] | bool:
+        if self._sessions >= self._means.sessions_max:
+            self._means.guard.over_limit(self.source)
+            return False
+        self._sessions += 1
+        return Channel(self._means.session(self), self._closed)
+
+    def _closed(self) -> None:
+        self._sessions -= 1
+
+
+def _listed(key: bytes, lines: tuple[str, ...]) -> bool:
+    """Whether a public key (base64) stands in one of these lines of authorized_keys."""
+    return any(hmac.compare_digest(key, word.encode()) for line in lines for word in line.split())
+
+
+def _named(principal: Principal) -> tuple[str, str]:
+    return principal.party, principal.name

@@ -1,0 +1,88 @@
+"""A channel of a connection: sFTP, or scp over it; no shell, no command, nothing else.
+
+This is where asyncssh's inside is touched: its own session tells nobody whether a client closed a
+file or was lost in the middle of it, which is all the difference to a partner.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+from asyncssh import SSHReader, SSHServerChannel, SSHWriter
+from asyncssh.sftp import (
+    MAX_SFTP_PACKET_LEN,
+    SFTPLimits,
+    SFTPServerHandler,
+)
+from asyncssh.stream import SSHServerStreamSession
+
+from gateway.sftp.session import Session
+
+VERSION = 3
+PIECE_BYTES_MAX = 255 * 1024
+"""What a client is told to read or write at most in one request: asyncssh's own 4 MiB would let
+one that sends 128 of them at once fill half a gigabyte."""
+EXTENSIONS = frozenset({b"posix-rename@openssh.com", b"fsync@openssh.com", b"limits@openssh.com"})
+"""Of those that asyncssh offers; the others have no meaning here."""
+
+NewSession = Callable[[SSHServerChannel[bytes]], Session]
+
+log = logging.getLogger(__name__)
+
+
+class Channel(SSHServerStreamSession[bytes]):
+    def __init__(self, new: NewSession, closed: Callable[[], None]) -> None:
+        super().__init__(None, cast(Any, new), VERSION, allow_scp=True)
+        self._new = new
+        self._closed = closed
+
+    def session_started(self) -> None:
+        channel = cast(SSHServerChannel[bytes], self._chan)
+        if channel.get_subsystem() != "sftp" or self._conn is None:
+            super().session_started()
+            return
+        channel.set_encoding(None)
+        self._encoding = None
+        reader, writer = SSHReader[bytes](self, channel), SSHWriter[bytes](self, channel)
+        handler = Handler(self._new(channel), reader, writer)
+        self._conn.create_task(handler.run(), reader.logger)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed()
+        super().connection_lost(exc)
+
+
+class Handler(SFTPServerHandler):
+    _extensions = [  # noqa: RUF012 - asyncssh's, which nobody changes
+        each for each in SFTPServerHandler._extensions if each[0] in EXTENSIONS
+    ]
+
+    def __init__(
+        self, session: Session, reader: SSHReader[bytes], writer: SSHWriter[bytes]
+    ) -> None:
+        super().__init__(session, reader, writer, VERSION)
+        self._session = session
+
+    async def _cleanup(self, exc: Exception | None) -> None:
+        """What is still open now was not closed by the client. Each file is on its own: one that
+        can't be kept must not take the others with it."""
+        self._session.dropping = True
+        for file in list(self._file_handles.values()):
+            try:
+                await self._session.close(file)
+            except Exception as error:  # noqa: BLE001 - nobody is left to be told
+                log.warning("a file of a lost session was not kept", extra={"error": str(error)})
+        self._file_handles.clear()
+        await super()._cleanup(exc)
+
+    async def _process_limits(self, packet: Any) -> SFTPLimits:
+        packet.check_end()
+        most = self._session.files_max
+        return SFTPLimits(MAX_SFTP_PACKET_LEN, PIECE_BYTES_MAX, PIECE_BYTES_MAX, most)
+
+    _packet_handlers: Any = {  # noqa: RUF012
+        **SFTPServerHandler._packet_handlers,
+        b"limits@openssh.com": _process_limits,
+    }
