@@ -181,6 +181,14 @@ class BadDigest(BadInput):
     """A checksum you specified did not match what was received. Details: algorithm."""
 
 
+class HostKeyUnknown(BadInput):
+    """The server's host key is not pinned, so nothing was sent to it."""
+
+
+class HostKeyDiffers(BadInput):
+    """The server shows another host key than the one that is pinned, so nothing was sent to it."""
+
+
 # --- places that are not well ------------------------------------------------------------------
 
 
@@ -237,6 +245,18 @@ class ChangedInStore(StoreFault):
 
 class BrokenSource(CrossdockError):
     """A body ended early, ran over its declared length, or broke half way."""
+
+
+class DepotUnavailable(CrossdockError):
+    """The sFTP server can't be reached, or broke off."""
+
+
+class DepotRefused(CrossdockError):
+    """The sFTP server does not give this file."""
+
+
+class DepotMoved(CrossdockError):
+    """The file changed while it was read."""
 
 
 # --- start-up, configuration, policies ---------------------------------------------------------

@@ -21,6 +21,8 @@ from gateway.catalog.checks import Finding as Finding
 from gateway.catalog.checks import KeptCopy as KeptCopy
 from gateway.catalog.checks import Loss as Loss
 from gateway.catalog.checks import Spot as Spot
+from gateway.catalog.depots import Depots as Depots
+from gateway.catalog.depots import Imported as Imported
 from gateway.catalog.kept import Policies as Policies
 from gateway.catalog.kept import Settings as Settings
 from gateway.catalog.noticing import Configurations as Configurations
@@ -380,6 +382,7 @@ class Catalog(
     Asking,
     Checks,
     Places,
+    Depots,
     Rebuilding,
     Notices,
     AuditLog,

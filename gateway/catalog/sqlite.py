@@ -16,6 +16,7 @@ from gateway.catalog.checking import SqliteChecks
 from gateway.catalog.collecting import SqliteExtents
 from gateway.catalog.converging import SqliteConvergence
 from gateway.catalog.desk import Reader
+from gateway.catalog.importing import SqliteDepots
 from gateway.catalog.ledger import SqliteLedger
 from gateway.catalog.notices import SqliteNotices
 from gateway.catalog.outbox import SqliteOutbox
@@ -58,6 +59,7 @@ class SqliteCatalog(
     SqliteAsking,
     SqliteChecks,
     SqlitePlaces,
+    SqliteDepots,
     SqliteRebuilding,
     SqliteNotices,
     SqliteAuditLog,

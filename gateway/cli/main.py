@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "requests": "gateway.cli.requests:requests",
         "notices": "gateway.cli.notices:notices",
         "adopt": "gateway.cli.adopt:adopt",
+        "sftp": "gateway.cli.sftp:sftp",
         "repair": "gateway.cli.repair:repair",
         "key": "gateway.cli.key:key",
         "audit": "gateway.cli.audit:audit",

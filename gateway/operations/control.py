@@ -2,7 +2,7 @@
 
 One JSON object a line over a unix socket that its owner alone may open. A request is
 `{"do": NAME, "with": {…}}`; answers are any number of `{"progress": [done, total]}` and then one
-`{"result": …}` or `{"error": TEXT}`.
+`{"result": …}` or `{"error": TEXT}`, with `"bad": true` where the caller's own input is at fault.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import CrossdockError, StartRefused
+from gateway.errors import BadInput, ConfigError, CrossdockError, StartRefused
 
 SOCKET_NAME = "control.sock"
 SOCKET_PATH_BYTES_MAX = 100
@@ -25,6 +25,10 @@ ANSWER_BYTES_MAX = 16 * 1024 * 1024
 CONNECTIONS_MAX = 16
 REQUEST_SECONDS_MAX = 10.0
 """A caller that does not send its one line within this time is cut off."""
+
+STOPPABLE = frozenset({"sftp.import"})
+"""Commands that end when their caller hangs up or the gateway stops, to be gone on with later.
+Every other one is done to its end."""
 
 Progress = Callable[[int, int], None]
 Action = Callable[[Mapping[str, Any], Progress], Awaitable[Any]]
@@ -44,6 +48,7 @@ class ControlServer:
         self._path = state / SOCKET_NAME
         self._actions = actions
         self._connections = 0
+        self._stoppable: set[asyncio.Future[Any]] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -62,6 +67,10 @@ class ControlServer:
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
+        for doing in self._stoppable:
+            doing.cancel()
+        if self._stoppable:
+            await asyncio.wait(self._stoppable)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def send(**message: object) -> None:
@@ -77,7 +86,9 @@ class ControlServer:
                 send(error="the gateway is busy with other commands; try again")
                 return
             line = await asyncio.wait_for(reader.readline(), REQUEST_SECONDS_MAX)
-            send(result=await self._do(line, progress))
+            send(result=await self._do(line, progress, reader))
+        except (BadInput, ConfigError) as error:
+            send(error=error.message, bad=True)
         except CrossdockError as error:
             send(error=error.message)
         except (ValueError, TimeoutError, ConnectionError) as error:
@@ -90,14 +101,30 @@ class ControlServer:
             self._connections -= 1
             await _close(writer)
 
-    async def _do(self, line: bytes, progress: Progress) -> Any:
+    async def _do(self, line: bytes, progress: Progress, reader: asyncio.StreamReader) -> Any:
         request = json.loads(line)
         if not isinstance(request, dict):
             raise ValueError("not an object")
-        action = self._actions.get(str(request.get("do")))
+        name = str(request.get("do"))
+        action = self._actions.get(name)
         if action is None:
             raise CrossdockError(f"the running gateway knows no command {request.get('do')!r}")
-        return await action(request.get("with") or {}, progress)
+        doing = action(request.get("with") or {}, progress)
+        return await (self._while_called(doing, reader) if name in STOPPABLE else doing)
+
+    async def _while_called(self, action: Awaitable[Any], reader: asyncio.StreamReader) -> Any:
+        doing, hung_up = asyncio.ensure_future(action), asyncio.ensure_future(reader.read(1))
+        self._stoppable.add(doing)
+        try:
+            await asyncio.wait((doing, hung_up), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._stoppable.discard(doing)
+            hung_up.cancel()
+            doing.cancel()
+        await asyncio.wait((doing,))
+        if doing.cancelled():
+            raise CrossdockError("stopped; called again, it goes on where it was")
+        return doing.result()
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
@@ -113,7 +140,7 @@ async def ask(
     state: Path, name: str, arguments: Mapping[str, Any], progress: Progress | None = None
 ) -> Any:
     """Has the running gateway do one command. NotRunning if there is none; CrossdockError with
-    the gateway's own words if it can't."""
+    the gateway's own words if it can't, BadInput if the caller's input is at fault."""
     path = state / SOCKET_NAME
     _check_length(path)
     try:
@@ -131,7 +158,7 @@ async def ask(
                     progress(*answer["progress"])
                 continue
             if "error" in answer:
-                raise CrossdockError(answer["error"])
+                raise (BadInput if answer.get("bad") else CrossdockError)(answer["error"])
             return answer["result"]
         raise CrossdockError("the gateway ended before it answered")
     finally:

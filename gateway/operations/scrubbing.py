@@ -19,6 +19,7 @@ from gateway.errors import BadInput, CrossdockError
 from gateway.model import Event
 from gateway.operations.adopting import AdoptCommand
 from gateway.operations.control import Action, Progress
+from gateway.operations.import_command import ImportCommand
 from gateway.operations.site import Running, Site
 from gateway.telemetry import Telemetry
 
@@ -206,7 +207,13 @@ def _found(claim: Claim, finding: Finding, again: bool) -> Mapping[str, Any]:
 def at_rest(site: Site) -> Mapping[str, Action]:
     """The commands that look into stores."""
     repair = Repair(site.catalog, _scrub_of(site), _kinds(site), site.outside.ticks)
-    return MappingProxyType({"repair": repair.run, "adopt": AdoptCommand(site).run})
+    return MappingProxyType(
+        {
+            "repair": repair.run,
+            "adopt": AdoptCommand(site).run,
+            "sftp.import": ImportCommand(site).run,
+        }
+    )
 
 
 def scrubbing_of(site: Running) -> Scrubbing:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.catalog import adopting, checking, opening
+from gateway.catalog import adopting, checking, importing, opening
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ from gateway.catalog import adopting, checking, opening
             adopting.SEEN,
             (1, "acme", "home", "orders", '["a"]'),
             "SEARCH adopted USING PRIMARY KEY (party=? AND store=? AND bucket=? AND key=?)",
+        ),
+        (
+            importing.KNOWN,
+            ("s", '["a"]'),
+            "SEARCH d USING PRIMARY KEY (source=? AND path=?)",
         ),
         (
             checking.NEXT,

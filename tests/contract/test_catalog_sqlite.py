@@ -14,6 +14,7 @@ from tests.contract.catalog_audit import AuditSuite
 from tests.contract.catalog_checks import CheckSuite
 from tests.contract.catalog_consuming import ConsumingSuite
 from tests.contract.catalog_convergence import ConvergenceSuite
+from tests.contract.catalog_depots import DepotSuite
 from tests.contract.catalog_first_reads import FirstReadSuite
 from tests.contract.catalog_kit import R1, Bench, Clock, Story, Tell
 from tests.contract.catalog_ledger import LedgerSuite
@@ -57,6 +58,7 @@ class TestSqlite(
     CheckSuite,
     ConsumingSuite,
     PlaceSuite,
+    DepotSuite,
     RebuildSuite,
     ConvergenceSuite,
     LedgerSuite,

@@ -1,0 +1,123 @@
+"""`crossdock sftp import`: which depot is meant, who writes, and what came of a round."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.errors import BadInput, Conflict, DepotRefused, NotFound
+from gateway.identity import Secret
+from gateway.model import Bucket, Caller, Principal
+from gateway.operations.control import Progress
+from gateway.operations.depot import Access, Depot, Pin, connected, depot_of, pin_of
+from gateway.operations.depot_walk import Selection, depot_errors
+from gateway.operations.importing import OUTCOMES, Import, Importing
+from gateway.operations.site import Site
+from gateway.policy.patterns import Pattern, compiled, mistake
+
+DOOR = "sftp"
+IMPORTER = "import"
+"""The principal that writes where none is named: no login has it."""
+SETTLED_SECONDS = 60
+PATTERNS_MAX = 100
+SOURCE_BYTES = 12
+PROOFS = ("identity", "password", "passphrase")
+"""In the order of Access."""
+
+
+class ImportCommand:
+    """One for each process: it knows which imports are under way."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._running: set[str] = set()
+
+    async def run(self, arguments: Mapping[str, Any], progress: Progress) -> Any:
+        """One round. `depot` (its address), `host_key`, `bucket`, `prefix`, `party`; maybe
+        `principal`, `identity` and `passphrase` or `password`, `include`, `exclude`, `settled`
+        (seconds), `dry`."""
+        depot = depot_of(_text(arguments, "depot"))
+        key = str(arguments.get("host_key") or "")
+        pin = pin_of(key, depot) if key else Pin()
+        access = Access(*(Secret(str(arguments.get(name) or "")) for name in PROOFS))
+        if pin.fingerprints and not access.given:
+            raise BadInput("give --identity FILE or --password-from env:NAME or file:PATH")
+        this = await self._import(depot, arguments)
+        if this.source in self._running:
+            raise Conflict(f"an import of {depot.place} into that place is under way already")
+        self._running.add(this.source)
+        try:
+            async with connected(depot, access, pin) as client:
+                with depot_errors(_shown(depot)):
+                    if not await client.isdir(depot.path):
+                        raise DepotRefused(f"the depot has no folder {_shown(depot)}")
+                round_ = Importing(self._site, this, client, lambda done: progress(done, done))
+                tally = await round_.run()
+        finally:
+            self._running.discard(this.source)
+        counts = {name: tally.counts[name] for name in OUTCOMES}
+        return {**counts, "bytes": tally.bytes, "dry": this.dry, "left": tally.left}
+
+    async def _import(self, depot: Depot, arguments: Mapping[str, Any]) -> Import:
+        principal = self._principal(arguments)
+        bucket = await self._bucket(principal.party, _text(arguments, "bucket"))
+        prefix = str(arguments.get("prefix") or "")
+        settled = arguments.get("settled", SETTLED_SECONDS)
+        if not isinstance(settled, int) or settled < 0:
+            raise BadInput("settled is a number of seconds")
+        parts = (depot.user, depot.place, depot.path.hex(), principal.party, bucket.name, prefix)
+        return Import(
+            source=hashlib.sha256("\n".join(parts).encode()).hexdigest()[: 2 * SOURCE_BYTES],
+            caller=Caller(principal, DOOR),
+            root=depot.path,
+            bucket=bucket,
+            prefix=prefix,
+            selection=Selection(_patterns(arguments, "include"), _patterns(arguments, "exclude")),
+            settled=settled,
+            dry=bool(arguments.get("dry")),
+        )
+
+    def _principal(self, arguments: Mapping[str, Any]) -> Principal:
+        party, name = _text(arguments, "party"), str(arguments.get("principal") or "")
+        known = self._site.mesh.parties.get(party)
+        if known is None:
+            raise BadInput(f"topology.yaml names no party {party}")
+        if not name:
+            return Principal(party, IMPORTER)
+        spec = known.principals.get(name)
+        if spec is None:
+            names = ", ".join(known.principals) or "none"
+            raise BadInput(f"party {party} has no principal {name}; it has {names}")
+        return spec.principal
+
+    async def _bucket(self, party: str, name: str) -> Bucket:
+        mesh = self._site.mesh
+        bucket = mesh.buckets.get(name) or await self._site.catalog.bucket(name)
+        member = bucket is not None and (
+            party in bucket.members or (bucket.created and party in mesh.policy.members(bucket))
+        )
+        if bucket is None or not member:
+            raise NotFound(f"there is no bucket {name} that {party} is a member of")
+        return bucket
+
+
+def _patterns(arguments: Mapping[str, Any], name: str) -> tuple[Pattern, ...]:
+    texts = arguments.get(name) or []
+    if not isinstance(texts, Sequence) or len(texts) > PATTERNS_MAX:
+        raise BadInput(f"at most {PATTERNS_MAX} patterns to {name}")
+    for text in texts:
+        if wrong := mistake(str(text)):
+            raise BadInput(f"{name} {text}: {wrong}")
+    return tuple(compiled(str(text)) for text in texts)
+
+
+def _shown(depot: Depot) -> str:
+    return depot.path.decode("utf-8", "backslashreplace")
+
+
+def _text(arguments: Mapping[str, Any], name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadInput(f"{name} is missing")
+    return value
