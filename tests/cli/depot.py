@@ -132,8 +132,8 @@ class _Files(asyncssh.SFTPServer):
         self._depot = depot
         depot.sessions += 1
 
-    async def read(self, file_obj: Any, offset: int, size: int) -> bytes:  # type: ignore[override]
-        name = os.path.relpath(os.fsdecode(file_obj.name), self._depot.folder)
+    async def read(self, file_obj: Any, offset: int, size: int) -> bytes:
+        name = str(Path(os.fsdecode(file_obj.name)).relative_to(self._depot.folder))
         self._depot.reads.append((name, offset, size))
         await self._depot.before_read(name, offset, size)
         data = super().read(file_obj, offset, size)
