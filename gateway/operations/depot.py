@@ -5,16 +5,19 @@ Its host key is pinned: nothing is sent to a server that shows another one, not 
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import asyncssh
 
 from gateway.errors import BadInput, DepotUnavailable, HostKeyDiffers, HostKeyUnknown
 from gateway.identity import Secret
+
+T = TypeVar("T")
 
 PORT = 22
 CONNECT_SECONDS_MAX = 20.0
@@ -129,6 +132,14 @@ def _name(key: asyncssh.SSHKey) -> str:
     return key.get_algorithm()
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`abandon` ends the connection without a word, so that no answer is waited for any more."""
+
+    client: asyncssh.SFTPClient
+    abandon: Callable[[], None]
+
+
 class _Client(asyncssh.SSHClient):
     """Trusts what is pinned, and remembers what it was shown."""
 
@@ -143,23 +154,34 @@ class _Client(asyncssh.SSHClient):
         return key.get_fingerprint() in self._pin.fingerprints
 
 
-@asynccontextmanager
-async def connected(
-    depot: Depot, access: Access, pin: Pin
-) -> AsyncGenerator[asyncssh.SFTPClient, None]:
-    """A session, with paths as bytes. Raises HostKeyUnknown where nothing is pinned,
-    HostKeyDiffers, BadInput where the login is refused, DepotUnavailable."""
-    connection = await _open(depot, access, pin)
-    async with connection:
+async def visit(
+    depot: Depot, access: Access, pin: Pin, work: Callable[[Session], Awaitable[T]]
+) -> T:
+    """Does something in a session, with paths as bytes. Raises as `opened`. Cancelled, it takes the
+    connection away first: a server that does not answer must not hold up the end."""
+    connection = await opened(depot, access, pin)
+    try:
         try:
             client = await connection.start_sftp_client(path_encoding=None)
         except (OSError, asyncssh.Error) as error:
             raise DepotUnavailable(f"{depot.place} offers no sFTP: {_reason(error)}") from error
-        yield client
+        doing = asyncio.ensure_future(work(Session(client, connection.abort)))
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            connection.abort()
+            doing.cancel()
+            await asyncio.wait((doing,))
+            raise
+    finally:
+        connection.close()
+        await connection.wait_closed()
 
 
-async def _open(depot: Depot, access: Access, pin: Pin) -> asyncssh.SSHClientConnection:
-    """Tries the families of keys that the pinned one may be of, until the server shows it."""
+async def opened(depot: Depot, access: Access, pin: Pin) -> asyncssh.SSHClientConnection:
+    """A connection that is logged in. Raises HostKeyUnknown where nothing is pinned,
+    HostKeyDiffers, BadInput where the login is refused, DepotUnavailable. The families of keys that
+    the pinned one may be of are tried until the server shows it."""
     proof = _proof(access)
     shown: dict[str, asyncssh.SSHKey] = {}
     for family in pin.families or ((),):

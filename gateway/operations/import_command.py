@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from gateway.errors import BadInput, Conflict, DepotRefused, NotFound
 from gateway.identity import Secret
 from gateway.model import Bucket, Caller, Principal
 from gateway.operations.control import Progress
-from gateway.operations.depot import Access, Depot, Pin, connected, depot_of, pin_of
+from gateway.operations.depot import Access, Depot, Pin, Session, depot_of, pin_of, visit
 from gateway.operations.depot_walk import Selection, depot_errors
-from gateway.operations.importing import OUTCOMES, Import, Importing
+from gateway.operations.importing import OUTCOMES, Import, Importing, Tally
 from gateway.operations.site import Site
 from gateway.policy.patterns import Pattern, compiled, mistake
 
@@ -48,16 +49,19 @@ class ImportCommand:
             raise Conflict(f"an import of {depot.place} into that place is under way already")
         self._running.add(this.source)
         try:
-            async with connected(depot, access, pin) as client:
-                with depot_errors(_shown(depot)):
-                    if not await client.isdir(depot.path):
-                        raise DepotRefused(f"the depot has no folder {_shown(depot)}")
-                round_ = Importing(self._site, this, client, lambda done: progress(done, done))
-                tally = await round_.run()
+            tally = await visit(depot, access, pin, partial(self._round, depot, this, progress))
         finally:
             self._running.discard(this.source)
         counts = {name: tally.counts[name] for name in OUTCOMES}
         return {**counts, "bytes": tally.bytes, "dry": this.dry, "left": tally.left}
+
+    async def _round(
+        self, depot: Depot, this: Import, progress: Progress, session: Session
+    ) -> Tally:
+        with depot_errors(_shown(depot)):
+            if not await session.client.isdir(depot.path):
+                raise DepotRefused(f"the depot has no folder {_shown(depot)}")
+        return await Importing(self._site, this, session, lambda done: progress(done, done)).run()
 
     async def _import(self, depot: Depot, arguments: Mapping[str, Any]) -> Import:
         principal = self._principal(arguments)

@@ -31,6 +31,7 @@ from gateway.exchange.floor import check_key
 from gateway.exchange.intake import Relayed
 from gateway.exchange.terms import Draft, Found
 from gateway.model import PART_NUMBER_MAX, Bucket, Caller, Held, ObjectRef
+from gateway.operations.depot import Session
 from gateway.operations.depot_walk import (
     FAILED,
     REFUSED,
@@ -113,13 +114,14 @@ class Importing:
         self,
         site: Site,
         this: Import,
-        client: asyncssh.SFTPClient,
+        session: Session,
         progress: Callable[[int], None],
     ) -> None:
         self.tally = Tally()
         self._site = site
         self._this = this
-        self._client = client
+        self._client = session.client
+        self._abandon = session.abandon
         self._progress = progress
         self._notes: dict[str, Imported] = {}
         self._gate = asyncio.Semaphore(TRANSFERS_MAX)
@@ -180,8 +182,8 @@ class Importing:
         return "" if reason.allowed else reason.text
 
     def _unsettled(self, file: RemoteFile) -> bool:
-        now = self._site.outside.clock() // S_NS
-        return now - self._this.settled < file.mtime < now + AHEAD_SECONDS_MAX
+        now, settled = self._site.outside.clock() // S_NS, self._this.settled
+        return settled > 0 and now - settled < file.mtime < now + AHEAD_SECONDS_MAX
 
     # --- doing it ------------------------------------------------------------------------------
 
@@ -194,6 +196,7 @@ class Importing:
         except DepotMoved:
             self.tally.heard(file.path, WAITING, "")
         except (DepotUnavailable, Unavailable, StoreFault):
+            self._abandon()  # the round is over, whatever the depot has still to say
             raise
         except NotDelivered:
             self._imported(file)  # stored all the same; the next round finds it known

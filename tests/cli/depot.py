@@ -30,6 +30,7 @@ class DepotServer:
         self.sessions = 0
         self.port = 0
         self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     # --- what a caller of it says ----------------------------------------------------------------
@@ -73,7 +74,7 @@ class DepotServer:
         try:
             yield self
         finally:
-            self.run(self._close())
+            self.run(self._end())
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join()
             self._loop.close()
@@ -97,6 +98,17 @@ class DepotServer:
             gss_host=None,
         )
         self.port = self._acceptor.get_port()
+
+    async def stuck(self, name: str, offset: int, size: int) -> None:
+        """For `before_read`: no answer, until the test is over."""
+        await self._over.wait()
+
+    async def _end(self) -> None:
+        self._over.set()
+        await self._close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        if rest:
+            await asyncio.wait(rest, timeout=5)
 
     async def _close(self) -> None:
         if self._acceptor is not None:
