@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from gateway.policy.costs import Prices
 from gateway.policy.nodes import Tree
 from gateway.policy.nodes import read as read_yaml
 from gateway.policy.schema import Entry
-from gateway.policy.values import Duration, Reference, Size, Text, YesNo, mistake
+from gateway.policy.values import Duration, Network, Reference, Size, Text, YesNo, mistake
 from gateway.pricing import PricesEntry
 
 FILE_BYTES_MAX = 1024**2
@@ -68,13 +67,6 @@ def host_name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", text):
         raise mistake(f"`{text}` is no host name; expected one like s3.example.com, in lower case")
     return text
-
-
-def network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError as error:
-        raise mistake(f"`{text}` is no network: {error}; expected one like 10.0.0.0/8") from error
 
 
 def at_least(low: int, high: int) -> AfterValidator:
@@ -216,9 +208,9 @@ class GatewayFile(Entry):
     external_url: Annotated[str, AfterValidator(url)] | None = Field(
         default=None, description="What clients sign for, behind a reverse proxy."
     )
-    trusted_proxies: Annotated[
-        list[Annotated[str, AfterValidator(network)]], Field(max_length=100)
-    ] = Field(default=[], description="Networks whose X-Forwarded-For, -Host and -Proto count.")
+    trusted_proxies: Annotated[list[Network], Field(max_length=100)] = Field(
+        default=[], description="Networks whose X-Forwarded-For, -Host and -Proto count."
+    )
     limits: LimitsEntry = Field(default=LimitsEntry(), description="What one client may take.")
     lifecycle: LifecycleEntry = Field(
         default=LifecycleEntry(), description="When buckets' lifecycle rules are applied."

@@ -25,9 +25,11 @@ from gateway.identity import (
     credentials,
     resolve,
 )
+from gateway.logins import Logins
 from gateway.model import Bucket, Chunks, Event, Share, Version
 from gateway.operations.health import Vitals
 from gateway.operations.hooks import Hooks
+from gateway.operations.logins import logins
 from gateway.operations.outside import Outside
 from gateway.operations.reload import By, policy_event
 from gateway.operations.storerooms import Storerooms
@@ -53,6 +55,7 @@ class House:
     hooks: Hooks
     sender: Sender
     keyring: Keyring = field(default_factory=Keyring)
+    logins: Logins = field(default_factory=Logins)
     hashing: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(HASH_THREADS, "hash")
     )
@@ -120,12 +123,12 @@ class House:
 
     async def enter_keys(self) -> None:
         """Puts the keys of the mesh and of the catalog in force, as they are now."""
-        kept = await self.catalog.keys()
-        found, problems = await asyncio.to_thread(
-            credentials, self.mesh, kept, self.seal, self.secret
-        )
+        kept, mesh = await self.catalog.keys(), self.mesh
+        found, problems = await asyncio.to_thread(credentials, mesh, kept, self.seal, self.secret)
+        users, wrong = await asyncio.to_thread(logins, mesh, kept, self.seal, self.secret)
         self.keyring.enter(found)
-        self.vitals.keys(len(found), problems)
+        self.logins.enter(users)
+        self.vitals.keys(len(found), (*problems, *wrong))
 
     def secret(self, reference: str) -> Secret:
         return resolve(reference, self.config.policies)

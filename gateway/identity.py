@@ -35,6 +35,9 @@ PURPOSE_LOG_KEY = "crossdock log signing key v1"
 PURPOSE_TOKENS = "crossdock continuation tokens v1"
 PURPOSE_CHECK = "crossdock seal check v1"
 
+NO_ACCESS_KEY = "password-"
+"""Begins the id of what is kept among the keys and is none: passwords (see logins.py)."""
+
 Random = Callable[[int], bytes]
 
 
@@ -273,6 +276,8 @@ def _from_catalog(
     mesh: Mesh, kept: Iterable[Sealed], seal: Seal, problems: list[str]
 ) -> Iterator[Credential]:
     for key in kept:
+        if key.id.startswith(NO_ACCESS_KEY):
+            continue
         party = mesh.parties.get(key.party)
         spec = party.principals.get(key.principal) if party else None
         if key.revoked or party is None or spec is None:

@@ -1,31 +1,45 @@
-"""`crossdock key`: access keys that the catalog keeps, sealed."""
+"""`crossdock key`: access keys and passwords that the catalog keeps, sealed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 
 import click
 
 from gateway.catalog import Catalog, SealedKey
 from gateway.cli import show
 from gateway.cli.session import Session, command, quiet
+from gateway.identity import NO_ACCESS_KEY
 
 
 @click.group()
 def key() -> None:
-    """Access keys: make, list and revoke them."""
+    """Access keys and passwords: make, list and revoke them."""
 
 
 @key.command()
 @click.argument("party")
 @click.argument("principal", metavar="NAME")
 @click.option("--env", is_flag=True, help="Print shell lines that put the key to use.")
+@click.option("--password", is_flag=True, help="Make a password for the sFTP door instead.")
+@click.option("--stdin", is_flag=True, help="With --password: read it from standard input.")
 @command
-def create(session: Session, party: str, principal: str, env: bool) -> None:
-    """Make an access key for a principal. Its secret is shown this once and never again."""
-    made = session.do("key.create", {"party": party, "principal": principal}, quiet)
+def create(
+    session: Session, party: str, principal: str, env: bool, password: bool, stdin: bool
+) -> None:
+    """Make an access key for a principal, or a password for the sFTP door. A secret that is made
+    is shown this once and never again."""
+    if (env and password) or (stdin and not password):
+        raise click.UsageError("--env goes with access keys, --stdin with --password")
+    arguments = {"party": party, "principal": principal}
+    if password:
+        arguments["password"] = given_password() if stdin else ""
+    made = session.do("key.create", arguments, quiet)
     if session.as_json:
         show.as_json(made)
+    elif password:
+        _say_password(made)
     elif env:
         click.echo(show.exports(made["id"], made["secret"], session.config.region))
     else:
@@ -34,12 +48,28 @@ def create(session: Session, party: str, principal: str, env: bool) -> None:
         show.say("The secret is not shown again; what is kept of it is sealed.")
 
 
+def given_password() -> str:
+    """The first line of standard input."""
+    text = sys.stdin.readline().rstrip("\r\n")
+    if not text:
+        raise click.UsageError("standard input holds no password")
+    return text
+
+
+def _say_password(made: Mapping[str, str]) -> None:
+    show.say(f"user      {made['user']}")
+    if "password" in made:
+        show.say(f"password  {made['password']}")
+        show.say("The password is not shown again; a hash of it is kept.")
+
+
 @key.command("list")
 @click.argument("party", default="")
 @click.argument("principal", metavar="[NAME]", default="")
 @command
 def list_keys(session: Session, party: str, principal: str) -> None:
-    """The keys that the catalog keeps, open and revoked; those of topology.yaml stand there."""
+    """The keys and passwords that the catalog keeps, open and revoked; those of topology.yaml stand
+    there."""
 
     async def story(catalog: Catalog) -> Sequence[SealedKey]:
         return await catalog.keys()
@@ -47,6 +77,7 @@ def list_keys(session: Session, party: str, principal: str) -> None:
     rows = [
         {
             "id": each.id,
+            "kind": "password" if each.id.startswith(NO_ACCESS_KEY) else "access key",
             "party": each.party,
             "principal": each.principal,
             "created": show.moment(each.created),
@@ -58,7 +89,7 @@ def list_keys(session: Session, party: str, principal: str) -> None:
     if session.as_json:
         show.as_json(rows)
         return
-    columns = ("id", "party", "principal", "created", "revoked")
+    columns = ("id", "kind", "party", "principal", "created", "revoked")
     show.table("access keys", columns, [list(row.values()) for row in rows])
 
 

@@ -16,15 +16,18 @@ from typing import Any
 from gateway.catalog import Catalog, SealedKey
 from gateway.errors import BadInput, NotFound
 from gateway.exchange import Headway
-from gateway.identity import Random, Seal, new_key, seal_secret
+from gateway.identity import NO_ACCESS_KEY, Random, Seal, new_key, seal_secret
+from gateway.logins import hash_password, new_password
 from gateway.operations.control import Action, Progress
 from gateway.operations.health import shown
 from gateway.operations.keys import LOG_VERIFIER, key_event
+from gateway.operations.logins import seal_password
 from gateway.operations.outside import PRIVATE
 from gateway.operations.recalls import Recalls
-from gateway.policy.mesh import Mesh
+from gateway.policy.mesh import Mesh, PrincipalSpec
 
 IDS_MAX = 10_000
+PASSWORD_ID_BYTES = 6
 RESUME_STEP = 500
 """Notices made pending again in one transaction."""
 
@@ -62,26 +65,37 @@ class Commands:
         )
 
     async def create_key(self, arguments: Arguments, progress: Progress) -> Any:
-        """The only time that the secret is shown."""
+        """The only time that the secret is shown. `password` makes one for the sFTP door, of which
+        a hash is kept: the one that is given, or ("") a generated one."""
         party, name = _text(arguments, "party"), _text(arguments, "principal")
+        spec = self._principal(party, name)
+        password = arguments.get("password")
+        shown = {"party": party, "principal": name}
+        if password is None:
+            key_id, secret = new_key(self.random)
+            sealed = seal_secret(self.seal, party, name, key_id, secret)
+            shown |= {"id": key_id, "secret": secret.reveal()}
+        else:
+            key_id = NO_ACCESS_KEY + self.random(PASSWORD_ID_BYTES).hex()
+            text = str(password) or new_password(self.random)
+            hashed = await asyncio.to_thread(hash_password, text, self.random)
+            sealed = seal_password(self.seal, (party, name, key_id), hashed)
+            shown |= {"id": key_id, "user": spec.ssh_user}
+            shown |= {} if password else {"password": text}
+        now = self.clock()
+        event = key_event(now, party, name, key_id, "created")
+        await self.catalog.add_key(SealedKey(key_id, party, name, sealed, now), event)
+        await self.keys_changed()
+        return shown
+
+    def _principal(self, party: str, name: str) -> PrincipalSpec:
         known = self.mesh().parties.get(party)
         if known is None:
             raise NotFound(f"topology.yaml names no party {party}")
         if name not in known.principals:
             names = ", ".join(known.principals) or "none"
             raise NotFound(f"party {party} has no principal {name}; it has {names}")
-        access_id, secret = new_key(self.random)
-        now = self.clock()
-        sealed = seal_secret(self.seal, party, name, access_id, secret)
-        event = key_event(now, party, name, access_id, "created")
-        await self.catalog.add_key(SealedKey(access_id, party, name, sealed, now), event)
-        await self.keys_changed()
-        return {
-            "party": party,
-            "principal": name,
-            "id": access_id,
-            "secret": secret.reveal(),
-        }
+        return known.principals[name]
 
     async def revoke_keys(self, arguments: Arguments, progress: Progress) -> Any:
         """Every open key of the principal, or the one that `id` names. In force at once."""

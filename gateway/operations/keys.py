@@ -83,7 +83,7 @@ class FirstKeys:
             for party in mesh.parties.values()
             for spec in party.principals.values()
             if not spec.access_key
-            and not spec.ssh_key
+            and not spec.comes_by_files
             and (party.name, spec.principal.name) not in kept
         ]
         await self.settings.put(FIRST_KEYS, b"made")

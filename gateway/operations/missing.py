@@ -1,4 +1,4 @@
-"""Secrets that topology.yaml names and that are not there."""
+"""Secrets and public keys that topology.yaml names, and that are not there or are none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway.errors import ConfigError, Problem
 from gateway.identity import resolve
+from gateway.logins import public_keys
 from gateway.policy.mesh import Mesh, secrets_of
 
 
@@ -18,6 +19,8 @@ def missing_secrets(folder: Path, mesh: Mesh) -> tuple[Problem, ...]:
 def _problems(folder: Path, mesh: Mesh) -> Iterator[Problem]:
     for secret in secrets_of(mesh):
         try:
-            resolve(secret.reference, folder)
+            found = resolve(secret.reference, folder)
+            if secret.public:
+                public_keys(found.reveal())
         except ConfigError as error:
             yield Problem(secret.file, secret.line, secret.column, error.message)

@@ -170,6 +170,7 @@ class _Loading:
             policy,
             sources,
             stated.secrets,
+            MappingProxyType({r.party: r.jobs for r in rules}),
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from gateway.habits import USUAL, Habits
 from gateway.model import Bucket, Facts, Mode, Principal, Share
 from gateway.policy.rules import Policy
 
@@ -38,13 +39,27 @@ class StoreSpec:
 @dataclass(frozen=True, slots=True)
 class PrincipalSpec:
     """A principal and its credentials: an access key of the file (id and a secret's reference),
-    SSH keys (references), or neither, in which case a key sealed in the catalog serves it."""
+    SSH keys (references), or neither, in which case a key sealed in the catalog serves it. `user`,
+    `login` and `networks` are those of the sFTP door."""
 
     principal: Principal
     access_key: str = ""
     secret: str = ""
-    ssh_key: str = ""
+    ssh_keys: tuple[str, ...] = ()
+    user: str = ""
+    login: str = "any"  # any | key | password | both
+    networks: tuple[str, ...] = ()
     line: int = 0
+
+    @property
+    def ssh_user(self) -> str:
+        """The user name at the sFTP door."""
+        return self.user or f"{self.principal.party}.{self.principal.name}"
+
+    @property
+    def comes_by_files(self) -> bool:
+        """Whether it is for the sFTP door, as far as can be told: then it needs no access key."""
+        return bool(self.ssh_keys or self.user) or self.login != "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,7 @@ class Party:
     title: str = ""
     stores: Mapping[str, StoreSpec] = field(default_factory=lambda: MappingProxyType({}))
     create_buckets: tuple[str, ...] = ()
+    ssh_ca: tuple[str, ...] = ()
     sigv2: bool = True
     principals: Mapping[str, PrincipalSpec] = field(default_factory=lambda: MappingProxyType({}))
     webhooks: Mapping[str, WebhookSpec] = field(default_factory=lambda: MappingProxyType({}))
@@ -89,12 +105,14 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A place that refers to a secret: `env:NAME` or `file:PATH`."""
+    """A place that refers to a secret: `env:NAME` or `file:PATH`. `public`: it is a file of public
+    keys, which is none."""
 
     reference: str
     file: str
     line: int
     column: int
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,12 @@ class Mesh:
     policy: Policy
     files: tuple[SourceFile, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    jobs: Mapping[str, Mapping[str, Habits]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def habits(self, principal: Principal) -> Habits:
+        """How its file jobs work, as its party's file says."""
+        said = self.jobs.get(principal.party, {})
+        return said.get(principal.name) or said.get("*", USUAL)
 
     def dated(self, starts: Mapping[str, int]) -> Mesh:
         """See Policy.dated."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from gateway.errors import Problem
+from gateway.habits import Habits
 from gateway.model import RESERVED_PREFIX, Mode, Rule
-from gateway.policy import targets
+from gateway.policy import jobs, targets
 from gateway.policy.clauses import EVERYONE, Accept, Forbid, Send, When
 from gateway.policy.complaints import parsed, place, suggestion
 from gateway.policy.nodes import Path, Tree, read
@@ -44,6 +45,7 @@ class PartyRules:
     sends: tuple[Send, ...]
     forbids: tuple[Forbid, ...]
     accepts: tuple[Accept, ...]
+    jobs: Mapping[str, Habits]
 
 
 def party_rules(file: str, text: str) -> tuple[PartyRules | None, tuple[Problem, ...]]:
@@ -65,6 +67,7 @@ def party_rules(file: str, text: str) -> tuple[PartyRules | None, tuple[Problem,
             tuple(compile_.send(i, entry) for i, entry in enumerate(found.sends)),
             tuple(compile_.forbid(i, entry) for i, entry in enumerate(found.forbids)),
             tuple(compile_.accept(i, entry) for i, entry in enumerate(found.accepts)),
+            jobs.jobs(found),
         ),
         (),
     )
@@ -93,6 +96,7 @@ def _alone(file: str, found: PartyFile, tree: Tree) -> Iterator[Problem]:
                 ids[entry.id] = place(tree, path)[0]
             yield from (problem((kind, i, *at), text) for at, text in _entry(entry))
     yield from (problem(path, text) for path, text in _landings(found))
+    yield from (problem(path, text) for path, text in jobs.alone(found))
 
 
 def _entry(entry: AnyEntry) -> Iterator[tuple[Path, str]]:
@@ -169,6 +173,8 @@ class _Beside:
             yield from self._recipients(("forbids", i, "to"), "", forbid.to)
         for i, accept in enumerate(found.accepts):
             yield from self._accept(("accepts", i), accept)
+        for path, text, told, on_key in jobs.beside(self.party, found, self.topology):
+            yield self.problem(path, text, told, key=on_key)
 
     def _authored(self, path: Path, entry: SendEntry | ForbidEntry) -> Iterator[Problem]:
         grants = self.topology.grants.get(entry.bucket)

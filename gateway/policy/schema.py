@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from gateway.habits import FLAGS, QUIET_SECONDS, TEMPORARY
 from gateway.model import UNTYPED
 from gateway.policy.clauses import NOW
 from gateway.policy.values import (
@@ -17,19 +18,26 @@ from gateway.policy.values import (
     BucketPattern,
     Duration,
     Endpoint,
+    FlagName,
     History,
     KeyPattern,
     KeyPrefix,
     MediaType,
     MetadataName,
     Name,
+    NameOrEveryone,
+    Network,
     PartyName,
     PartyOrEveryone,
     Reference,
     Since,
     Size,
     StorePrefix,
+    TemporaryName,
     Text,
+    TreePath,
+    TreeTarget,
+    UserName,
     WebhookUrl,
     YesNo,
     off,
@@ -115,7 +123,24 @@ class PrincipalEntry(Entry):
     access_key: AccessKey | None = Field(
         None, description="Without it the key that `crossdock key create` sealed in the catalog."
     )
-    ssh_key: Reference | None = None
+    ssh_key: Reference | None = Field(
+        None, description="A file of public keys, as of authorized_keys, for the sFTP door."
+    )
+    ssh_keys: list[Reference] = Field(
+        default=[], max_length=LIST_MAX, description="More such files."
+    )
+    user: UserName | None = Field(
+        None, description="Its user name at the sFTP door; PARTY.NAME unless said."
+    )
+    login: Literal["any", "key", "password", "both"] = Field(
+        "any", description="What a login at the sFTP door takes; `both`: a key, then a password."
+    )
+    networks: list[Network] = Field(
+        default=[],
+        alias="from",
+        max_length=LIST_MAX,
+        description="Where it may come from at the sFTP door; anywhere, unless said.",
+    )
     may: Literal["read", "write", "both", "policy"] = "both"
     keys: list[KeyPrefix] = Field(
         default=[], max_length=LIST_MAX, description="Literal key prefixes that narrow its view."
@@ -142,6 +167,11 @@ class PartyEntry(Entry):
     )
     sigv2: YesNo = Field(
         True, description="Whether its presigned URLs and forms may be signed with SigV2."
+    )
+    ssh_ca: list[Reference] = Field(
+        default=[],
+        max_length=LIST_MAX,
+        description="Public keys that sign certificates for its users at the sFTP door.",
     )
     principals: list[PrincipalEntry] = Field(default=[], max_length=LIST_MAX)
     webhooks: dict[Name, WebhookEntry] = Field(
@@ -232,13 +262,43 @@ class AcceptEntry(RuleEntry):
     consume: YesNo = False
 
 
+class JobsEntry(Entry):
+    """How a principal's file jobs see and use the sFTP door."""
+
+    map: dict[TreePath, TreeTarget] = Field(
+        default={},
+        max_length=LIST_MAX,
+        description="Folders and the bucket/prefix/ in each; without it, buckets are folders.",
+    )
+    upload_only: list[TreePath] = Field(
+        default=[], max_length=LIST_MAX, description="Folders that can't be read or listed."
+    )
+    settle: Literal["close", "rename", "flag-file", "quiet"] = Field(
+        "close", description="When a file that was uploaded is complete, and is shared."
+    )
+    temporary: list[TemporaryName] = Field(
+        default=list(TEMPORARY),
+        max_length=LIST_MAX,
+        description="Names of files that are not complete; with a slash, of folders.",
+    )
+    flags: list[FlagName] = Field(
+        default=list(FLAGS), max_length=LIST_MAX, description="For `settle: flag-file`."
+    )
+    quiet: Duration = Field(QUIET_SECONDS, description="For `settle: quiet`.")
+
+
 class PartyFile(Entry):
-    """What one party sends, forbids and accepts."""
+    """What one party sends, forbids and accepts, and how its file jobs work."""
 
     party: PartyName
     sends: list[SendEntry] = Field(default=[], max_length=RULES_MAX)
     forbids: list[ForbidEntry] = Field(default=[], max_length=RULES_MAX)
     accepts: list[AcceptEntry] = Field(default=[], max_length=RULES_MAX)
+    sftp: dict[NameOrEveryone, JobsEntry] = Field(
+        default={},
+        max_length=LIST_MAX,
+        description='By principal; "*" for those that are not named.',
+    )
 
 
 # --- policies/tests/*.yaml ---------------------------------------------------------------------

@@ -21,6 +21,7 @@ from gateway.policy.schema import (
     AzureStore,
     FileStore,
     PartyEntry,
+    PrincipalEntry,
     S3Store,
     TopologyFile,
 )
@@ -61,6 +62,7 @@ class _Check:
     def problems(self) -> Iterator[Problem]:
         yield from self._names()
         yield from self._access_keys()
+        yield from self._users()
         yield from self._overlaps()
         for bucket in self.found.buckets:
             yield from self._bucket(bucket)
@@ -92,6 +94,18 @@ class _Check:
                     text = f"the access key id `{key}` is already that of {owners[key]}"
                     yield self._problem(path, text)
                 owners.setdefault(key, f"{name}'s {principal.name}")
+
+    def _users(self) -> Iterator[Problem]:
+        owners: dict[str, str] = {}
+        for name, party in self.found.parties.items():
+            for i, principal in enumerate(party.principals):
+                user = principal.user or f"{name}.{principal.name}"
+                if user in owners:
+                    at = ("parties", name, "principals", i)
+                    path = (*at, "user" if principal.user else "name")
+                    text = f"the sFTP user name `{user}` is already that of {owners[user]}"
+                    yield self._problem(path, text)
+                owners.setdefault(user, f"{name}'s {principal.name}")
 
     def _overlaps(self) -> Iterator[Problem]:
         """Two parties' bytes must never lie in one place. Sorted by place, an overlap is a place
@@ -212,6 +226,7 @@ def _party(found: TopologyFile, tree: Tree, name: str, base: str) -> Party:
         title=entry.title,
         stores={store.name: store for store in stores},
         create_buckets=tuple(entry.create_buckets),
+        ssh_ca=tuple(entry.ssh_ca),
         sigv2=entry.sigv2,
         principals={spec.principal.name: spec for spec in principals},
         webhooks={
@@ -231,9 +246,16 @@ def _principal(found: TopologyFile, tree: Tree, party: str, i: int) -> Principal
         principal=Principal(party, entry.name, May(entry.may), tuple(entry.keys)),
         access_key=entry.access_key.id if entry.access_key else "",
         secret=entry.access_key.secret if entry.access_key else "",
-        ssh_key=entry.ssh_key or "",
+        ssh_keys=tuple(_ssh_keys(entry)),
+        user=entry.user or "",
+        login=entry.login,
+        networks=tuple(entry.networks),
         line=place(tree, ("parties", party, "principals", i))[0],
     )
+
+
+def _ssh_keys(entry: PrincipalEntry) -> list[str]:
+    return [*([entry.ssh_key] if entry.ssh_key else []), *entry.ssh_keys]
 
 
 def _store(party: str, store: AnyStore, base: str, line: int, *, former: bool) -> StoreSpec:
@@ -260,17 +282,25 @@ def _secrets(found: TopologyFile, tree: Tree) -> Iterator[Secret]:
                 if value.startswith(("env:", "file:")):
                     yield _secret(tree, value, (*path, "credentials", field))
         for i, principal in enumerate(party.principals):
-            at: Path = ("parties", name, "principals", i)
-            if principal.access_key:
-                yield _secret(tree, principal.access_key.secret, (*at, "access_key", "secret"))
-            if principal.ssh_key:
-                yield _secret(tree, principal.ssh_key, (*at, "ssh_key"))
+            for steps, reference in _references(principal):
+                yield _secret(tree, reference, ("parties", name, "principals", i, *steps))
+        for i, authority in enumerate(party.ssh_ca):
+            yield _secret(tree, authority, ("parties", name, "ssh_ca", i))
         for hook, said in party.webhooks.items():
             yield _secret(tree, said.secret, ("parties", name, "webhooks", hook, "secret"))
 
 
+def _references(principal: PrincipalEntry) -> Iterator[tuple[Path, str]]:
+    if principal.access_key:
+        yield ("access_key", "secret"), principal.access_key.secret
+    if principal.ssh_key:
+        yield ("ssh_key",), principal.ssh_key
+    yield from ((("ssh_keys", i), key) for i, key in enumerate(principal.ssh_keys))
+
+
 def _secret(tree: Tree, reference: str, path: Path) -> Secret:
-    return Secret(reference, TOPOLOGY, *place(tree, path))
+    public = any(str(step).startswith("ssh_") for step in path)
+    return Secret(reference, TOPOLOGY, *place(tree, path), public)
 
 
 def _co_authors(buckets: Iterable[Bucket], tree: Tree) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_network
 from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -138,6 +138,10 @@ def party_name(text: str) -> str:
     return text
 
 
+def name_or_everyone(text: str) -> str:
+    return text if text == EVERYONE else name(text)
+
+
 def party_or_everyone(text: str) -> str:
     return text if text == EVERYONE else party_name(text)
 
@@ -173,6 +177,56 @@ def name(text: str) -> str:
             f"`{text}` is no usable name; expected at most {NAME_CHARS_MAX} letters, digits and"
             " . _ @ -, beginning and ending with a letter or digit"
         )
+    return text
+
+
+def user_name(text: str) -> str:
+    """At the sFTP door: what a job that was written long ago calls itself."""
+    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._@+-]{0,62}[A-Za-z0-9_$])?", text):
+        raise mistake(
+            f"`{text}` is no user name; expected at most {NAME_CHARS_MAX} letters, digits and"
+            " . _ @ + -, beginning with a letter or digit"
+        )
+    return text
+
+
+def network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise mistake(f"`{text}` is no network: {error}; expected one like 10.0.0.0/8") from error
+
+
+def tree_path(text: str) -> str:
+    """A folder of a principal's own tree."""
+    segments = [] if text == "/" else text[1:].split("/")
+    if not text.startswith("/") or any(each in ("", ".", "..") for each in segments):
+        raise mistake(f"`{text}` is no folder; expected a path from the root, like /outbox/globex")
+    return text
+
+
+def tree_target(text: str) -> str:
+    """A bucket, and a literal key prefix in it."""
+    bucket, slash, prefix = text.partition("/")
+    bucket_name(bucket)
+    folders = prefix.removesuffix("/").split("/") if prefix else []
+    if not slash or (prefix and not prefix.endswith("/")) or "" in folders or "*" in prefix:
+        raise mistake(f"`{text}` is no folder of a bucket; expected one like orders/ or orders/in/")
+    return text
+
+
+def temporary_name(text: str) -> str:
+    name = text.removesuffix("/")
+    if not name or "/" in name or not name.strip("*"):
+        raise mistake(
+            f"`{text}` is no temporary name; expected one like *.tmp, or for a folder one like tmp/"
+        )
+    return text
+
+
+def flag_name(text: str) -> str:
+    if not re.fullmatch(r"\*\.[^*/]+", text):
+        raise mistake(f"`{text}` is no name of flag files; expected one like *.done")
     return text
 
 
@@ -270,6 +324,13 @@ PartyOrEveryone = Annotated[str, AfterValidator(party_or_everyone)]
 BucketName = Annotated[str, AfterValidator(bucket_name)]
 BucketPattern = Annotated[str, AfterValidator(bucket_pattern)]
 Name = Annotated[str, AfterValidator(name)]
+NameOrEveryone = Annotated[str, AfterValidator(name_or_everyone)]
+UserName = Annotated[str, AfterValidator(user_name)]
+Network = Annotated[str, AfterValidator(network)]
+TreePath = Annotated[str, AfterValidator(tree_path)]
+TreeTarget = Annotated[str, AfterValidator(tree_target)]
+TemporaryName = Annotated[str, AfterValidator(temporary_name)]
+FlagName = Annotated[str, AfterValidator(flag_name)]
 AccessKeyId = Annotated[str, AfterValidator(access_key_id)]
 Reference = Annotated[str, AfterValidator(reference)]
 Endpoint = Annotated[str, AfterValidator(endpoint)]

@@ -151,6 +151,46 @@ def accepts(*rules: str) -> str:
 
 MEETING = "two files could meet"
 GLOBEX = "from: [globex], bucket: orders"
+
+
+def jobs(line: str) -> str:
+    return f"party: acme\nsftp:\n  nightly:\n    {line}\n"
+
+
+JOBS_MISTAKES = [
+    ("map: {outbox: orders/}", "4:11", "expected a path from the root, like /outbox/globex"),
+    ("map: {/a/../b: orders/}", "4:11", "`/a/../b` is no folder"),
+    ("map: {/a/: orders/}", "4:11", "`/a/` is no folder"),
+    ("map: {/a: orders}", "4:15", "expected one like orders/ or orders/in/"),
+    ("map: {/a: orders/in}", "4:15", "expected one like orders/ or orders/in/"),
+    ("map: {/a: orders/i*/}", "4:15", "expected one like orders/ or orders/in/"),
+    ("map: {/a: O/}", "4:15", "`O` can't name a bucket"),
+    ("map: {/a: order/}", "4:15", "unknown bucket `order`; did you mean `orders`?"),
+    ("map: {/a: orders/}\n    upload_only: [/b]", "5:19", "`/b` lies in no folder of `map`"),
+    ("settle: closing", "4:13", "did you mean `close`?"),
+    ("temporary: ['*']", "4:17", "`*` is no temporary name"),
+    ("temporary: [a/b]", "4:17", "`a/b` is no temporary name"),
+    ("settle: flag-file\n    flags: [done]", "5:13", "`done` is no name of flag files"),
+    ("flags: ['*.done']", "4:12", "this has no effect without `settle: flag-file`"),
+    ("quiet: 30s", "4:12", "this has no effect without `settle: quiet`"),
+    ("quit: 30s", "4:5", "unknown field `quit`; did you mean `quiet`?"),
+]
+
+
+@pytest.mark.parametrize(("line", "place", "said"), JOBS_MISTAKES)
+def test_a_mistake_in_how_file_jobs_work(line: str, place: str, said: str) -> None:
+    topology = TOPOLOGY.replace("  globex:\n", "    principals: [{name: nightly}]\n  globex:\n", 1)
+    loaded = load({"topology.yaml": topology, "acme.yaml": jobs(line)}, base="/srv/policies")
+    (problem,) = loaded.problems
+    assert str(problem).startswith(f"acme.yaml:{place}: ")
+    assert said in str(problem)
+
+
+def test_a_job_of_a_principal_that_there_is_not() -> None:
+    (problem,) = complaints("acme.yaml", "party: acme\nsftp:\n  nightli: {}\n")
+    assert problem == "acme.yaml:3:3: acme has no principal `nightli`; expected none"
+
+
 INTO_MISTAKES = [
     (accepts(f'{GLOBEX}, into: "in"'), MEETING),
     (accepts(f'{GLOBEX}, into: "{{bucket}}"'), MEETING),
@@ -234,7 +274,14 @@ def topology(parties: str, buckets: str = "") -> str:
 
 
 FILE_STORE = "store: {type: file, path: ../data/%s}"
+PRINCIPALS = "parties:\n  acme:\n    principals:\n      - {name: a}\n      - {name: b, %s}\n"
+
 TOPOLOGY_MISTAKES = [
+    (PRINCIPALS % "user: acme.a", "5:25", "`acme.a` is already that of acme's a"),
+    (PRINCIPALS % "user: '-x'", "5:25", "`-x` is no user name"),
+    (PRINCIPALS % "login: keys", "5:26", "did you mean `key`?"),
+    (PRINCIPALS % "from: [10.0.0.1/8]", "5:26", "`10.0.0.1/8` is no network"),
+    (PRINCIPALS % "ssh_key: ssh-ed25519", "5:28", "a secret is never written here"),
     ("{}\n", "1:1", "`parties` is missing"),
     (topology("  no: {}\n"), "2:3", "bare `no` is true or false"),
     (topology("  12: {}\n"), "2:3", "bare `12` is a number"),

@@ -23,7 +23,7 @@ def test_the_committed_schemas_are_current() -> None:
 
 def test_the_schemas_speak_the_words_of_the_files() -> None:
     party = json.loads(schemas()["party.schema.json"])
-    assert set(party["properties"]) == {"party", "sends", "forbids", "accepts"}
+    assert set(party["properties"]) == {"party", "sends", "forbids", "accepts", "sftp"}
     assert {"from", "except", "into"} <= set(party["$defs"]["AcceptEntry"]["properties"])
     assert party["additionalProperties"] is False
 
