@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import cast
 
 import asyncssh
 
 from gateway.errors import CrossdockError, DepotRefused, DepotUnavailable
-from gateway.habits import TEMPORARY
+from gateway.habits import USUAL, Habits, is_temporary
 from gateway.operations.depot import below
 from gateway.policy.patterns import Pattern
 
@@ -20,6 +19,9 @@ PAGE_FILES = 500
 """Files that are looked up in the catalog at once."""
 FOLDERS_MAX = 250_000
 """Folders that wait to be looked into: each is a name in memory."""
+
+ANY_NAME = "x"
+"""Of a file in a folder of which only the folder is asked about."""
 
 WAITING, REFUSED, FAILED = (
     "waiting",  # not complete yet: the next round looks again
@@ -53,11 +55,11 @@ class RemoteFile:
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which paths are meant: those that an `include` matches (all, without any) and no `exclude`
-    does; and which names are temporary."""
+    does; and, by habit, which names are temporary."""
 
     include: tuple[Pattern, ...] = ()
     exclude: tuple[Pattern, ...] = ()
-    temporary: tuple[str, ...] = TEMPORARY
+    habits: Habits = USUAL
 
     def wants(self, path: str) -> bool:
         included = not self.include or any(each.matches(path) for each in self.include)
@@ -69,12 +71,10 @@ class Selection:
         return not any(each.matches(f"{folder}/") for each in whole)
 
     def is_temporary(self, path: str) -> bool:
-        """A file's path, by its last name."""
-        name = path.rpartition("/")[2]
-        return any(fnmatchcase(name, each) for each in self.temporary if not each.endswith("/"))
+        return is_temporary(self.habits, path)
 
     def is_temporary_folder(self, folder: str) -> bool:
-        return f"{folder.rpartition('/')[2]}/" in self.temporary
+        return is_temporary(self.habits, f"{folder}/{ANY_NAME}")
 
 
 class Walk:

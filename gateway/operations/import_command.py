@@ -13,13 +13,11 @@ from gateway.model import Bucket, Caller, Principal
 from gateway.operations.control import Progress
 from gateway.operations.depot import Access, Depot, Pin, Session, depot_of, pin_of, visit
 from gateway.operations.depot_walk import Selection, depot_errors
-from gateway.operations.importing import OUTCOMES, Import, Importing, Tally
+from gateway.operations.importing import IMPORTER, OUTCOMES, Import, Importing, Tally
 from gateway.operations.site import Site
 from gateway.policy.patterns import Pattern, compiled, mistake
 
 DOOR = "sftp"
-IMPORTER = "import"
-"""The principal that writes where none is named: no login has it."""
 SETTLED_SECONDS = 60
 PATTERNS_MAX = 100
 SOURCE_BYTES = 12

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-import asyncssh
-
 from gateway.catalog import Expect, Imported, Staged
 from gateway.errors import (
+    Conflict,
     CrossdockError,
     Denied,
     DepotMoved,
@@ -32,6 +31,7 @@ from gateway.exchange.intake import Relayed
 from gateway.exchange.terms import Draft, Found
 from gateway.model import PART_NUMBER_MAX, Bucket, Caller, Held, ObjectRef
 from gateway.operations.depot import Session
+from gateway.operations.depot_reading import OpenFile, opened_file
 from gateway.operations.depot_walk import (
     FAILED,
     REFUSED,
@@ -39,16 +39,11 @@ from gateway.operations.depot_walk import (
     RemoteFile,
     Selection,
     Walk,
-    depot_errors,
 )
 from gateway.operations.site import Site
 
 TRANSFERS_MAX = 8
 """Files that are read at once."""
-READ_BYTES = 2 * 1024 * 1024
-"""Bytes of one read; while one is written the next one is under way. The library cuts it into as
-many requests as the depot's limits ask for, all sent at once."""
-READ_SECONDS_MAX = 300.0
 PART_BYTES = 32 * 1024 * 1024
 """Up to here a file is written whole; more is staged in parts, so that much is lost at most."""
 NOTES_MAX = 200
@@ -57,6 +52,8 @@ LISTED_MAX = 1000
 """What was left out is listed one by one up to here; all of it is counted."""
 AHEAD_SECONDS_MAX = 24 * 3600
 """A depot's clock may be ahead of ours by so much. What is from later still has a wrong date."""
+IMPORTER = "import"
+"""The principal that writes where none is named: no login has it."""
 S_NS = 10**9
 MTIME = "mtime"
 """The metadata that says when a file was changed, in seconds: as rclone writes and reads it."""
@@ -193,7 +190,7 @@ class Importing:
             if not self._this.dry:
                 found = await self._take(job)
                 await self._note(file, found.version.id)
-        except DepotMoved:
+        except (DepotMoved, Conflict):
             self.tally.heard(file.path, WAITING, "")
         except (DepotUnavailable, Unavailable, StoreFault):
             self._abandon()  # the round is over, whatever the depot has still to say
@@ -219,20 +216,16 @@ class Importing:
     async def _take(self, job: _Job) -> Found:
         file = job.file
         draft = Draft(metadata={MTIME: str(file.mtime)})
-        with depot_errors(file.path):
-            handle = await self._client.open(file.place, "rb")
-        try:
+        async with opened_file(self._client, file) as source:
             if file.size > PART_BYTES:
-                return await self._in_parts(job, draft, handle)
-            async with aclosing(_content(handle, file, 0, file.size)) as chunks:
+                return await self._in_parts(job, draft, source)
+            async with aclosing(source.content(0, file.size)) as chunks:
                 body = Relayed(chunks, file.size)
                 return await self._site.exchange.objects.put(
                     self._this.caller, job.ref, body, draft, _expected(job.held)
                 )
-        finally:
-            await _closed(handle)
 
-    async def _in_parts(self, job: _Job, draft: Draft, handle: asyncssh.SFTPClientFile) -> Found:
+    async def _in_parts(self, job: _Job, draft: Draft, source: OpenFile) -> Found:
         file, caller, staging = job.file, self._this.caller, self._site.exchange.staging
         staged = await self._begun(job)
         if staged is None:
@@ -243,17 +236,22 @@ class Importing:
         part = max(PART_BYTES, -(-file.size // PART_NUMBER_MAX))
         while staged.size < file.size:
             length = min(part, file.size - staged.size)
-            async with aclosing(_content(handle, file, staged.size, length)) as chunks:
+            async with aclosing(source.content(staged.size, length)) as chunks:
                 staged = await staging.append(caller, staged, Relayed(chunks, length))
         return await staging.publish(caller, staged, job.ref, _expected(job.held))
 
     async def _begun(self, job: _Job) -> Staged | None:
-        """What an earlier round staged of the very same state of the file."""
-        known = job.known
-        if known is None or not known.upload or not _same(known, job.file):
+        """What an earlier round staged of the very same state of the file. Conflict where a
+        session of the same principal is just writing under that name."""
+        caller, known = self._this.caller, job.known
+        staged = await self._site.exchange.staging.look(caller, job.ref)
+        if staged is None:
             return None
-        staged = await self._site.exchange.staging.look(self._this.caller, job.ref)
-        return staged if staged is not None and staged.upload.id == known.upload else None
+        if known is not None and staged.upload.id == known.upload:
+            return staged if _same(known, job.file) else None
+        if caller.principal.name == IMPORTER:
+            return None
+        raise Conflict
 
     # --- notes ---------------------------------------------------------------------------------
 
@@ -301,47 +299,6 @@ def _expected(held: Held | None) -> Expect:
     if held is None or held.version.marker:
         return Expect(if_none_match=("*",))
     return Expect(if_match=(held.version.etag,))
-
-
-async def _content(
-    handle: asyncssh.SFTPClientFile, file: RemoteFile, start: int, length: int
-) -> AsyncGenerator[bytes, None]:
-    """Exactly these bytes, the next ones being read while some are written. DepotMoved if the file
-    is not, once they are read, what it was when it was listed: so none of them may count."""
-    end = start + length
-    ahead = asyncio.create_task(_read(handle, file, start, end))
-    try:
-        while start < end:
-            chunk = await ahead
-            if not chunk:
-                raise DepotMoved
-            start += len(chunk)
-            ahead = asyncio.create_task(_read(handle, file, start, end))
-            yield chunk
-        with depot_errors(file.path):
-            now = await handle.stat()
-        if (now.mtime, now.size) != (file.mtime, file.size):
-            raise DepotMoved
-    finally:
-        ahead.cancel()
-        await asyncio.gather(ahead, return_exceptions=True)
-
-
-async def _read(handle: asyncssh.SFTPClientFile, file: RemoteFile, start: int, end: int) -> bytes:
-    if start >= end:
-        return b""
-    with depot_errors(file.path):
-        async with asyncio.timeout(READ_SECONDS_MAX):
-            data: bytes = await handle.read(min(READ_BYTES, end - start), start)
-            return data
-
-
-async def _closed(handle: asyncssh.SFTPClientFile) -> None:
-    """What was read is judged already; a session that is over closes all it had open."""
-    try:
-        await handle.close()
-    except (asyncssh.Error, OSError):
-        return
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:

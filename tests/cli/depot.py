@@ -28,6 +28,7 @@ class DepotServer:
         self.before_read: Callable[[str, int, int], Coroutine[Any, Any, None]] = _at_once
         self.logins = 0
         self.sessions = 0
+        self.connections: list[asyncssh.SSHServerConnection] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
@@ -99,6 +100,11 @@ class DepotServer:
         )
         self.port = self._acceptor.get_port()
 
+    def hang_up(self) -> None:
+        """Ends all connections without a word. To be called in its own thread."""
+        for each in self.connections:
+            each.abort()
+
     async def stuck(self, name: str, offset: int, size: int) -> None:
         """For `before_read`: no answer, until the test is over."""
         await self._over.wait()
@@ -120,6 +126,9 @@ class DepotServer:
 class _Door(asyncssh.SSHServer):
     def __init__(self, depot: DepotServer) -> None:
         self._depot = depot
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._depot.connections.append(conn)
 
     def begin_auth(self, username: str) -> bool:
         self._depot.logins += 1

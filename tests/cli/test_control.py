@@ -3,17 +3,19 @@
 import asyncio
 import json
 import stat
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.errors import CrossdockError, Denied, StartRefused
+from gateway.errors import BadInput, CrossdockError, Denied, InvalidArgument, StartRefused
 from gateway.operations.control import (
     CONNECTIONS_MAX,
     LINE_BYTES_MAX,
     SOCKET_NAME,
+    STOPPABLE,
     ControlServer,
     NotRunning,
     Progress,
@@ -142,3 +144,53 @@ def test_a_path_too_long_for_a_socket_is_refused_with_the_mend(tmp_path: Path) -
     deep = tmp_path / ("d" * 120)
     with pytest.raises(StartRefused, match="shorter `state`"):
         asyncio.run(ControlServer(deep, ACTIONS).start())
+
+
+async def wait(arguments: Mapping[str, Any], progress: Progress) -> Any:
+    progress(0, 1)
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        ENDED.set()
+        raise
+
+
+ENDED = threading.Event()
+
+
+def test_what_can_be_gone_on_with_ends_when_its_caller_hangs_up(tmp_path: Path) -> None:
+    (name,) = STOPPABLE
+    ENDED.clear()
+
+    async def run() -> None:
+        server = ControlServer(tmp_path, {name: wait})
+        await server.start()
+        reader, writer = await asyncio.open_unix_connection(tmp_path / SOCKET_NAME)
+        writer.write(json.dumps({"do": name}).encode() + b"\n")
+        assert "progress" in json.loads(await reader.readline())
+        writer.close()
+        assert await asyncio.to_thread(ENDED.wait, 5)
+        ENDED.clear()
+        seen = asyncio.Event()
+        call = asyncio.create_task(ask(tmp_path, name, {}, lambda *_: seen.set()))
+        await seen.wait()
+        await server.stop()
+        assert ENDED.is_set()
+        with pytest.raises(CrossdockError, match="goes on where it was"):
+            await call
+
+    asyncio.run(run())
+
+
+def test_the_callers_own_mistakes_stay_so(tmp_path: Path) -> None:
+    async def wrong(arguments: Mapping[str, Any], progress: Progress) -> Any:
+        raise InvalidArgument("no such thing")
+
+    async def run() -> None:
+        server = ControlServer(tmp_path, {"wrong": wrong})
+        await server.start()
+        with pytest.raises(BadInput, match="no such thing"):
+            await ask(tmp_path, "wrong", {})
+        await server.stop()
+
+    asyncio.run(run())

@@ -22,6 +22,8 @@ import pytest
 
 from gateway.app import Running
 from gateway.errors import CrossdockError
+from gateway.exchange import Draft
+from gateway.model import Caller, ObjectRef, Principal
 from gateway.operations.control import ask
 from gateway.operations.importing import PART_BYTES
 from tests.cli.depot import PASSWORD, DepotServer
@@ -495,6 +497,28 @@ def test_killed_in_the_middle_of_a_file_it_goes_on_there(site: Site, depot: Depo
     asyncio.run(site.running(story))
 
 
+def test_a_depot_that_breaks_off_ends_the_round_and_loses_nothing(
+    site: Site, depot: DepotServer
+) -> None:
+    start(site)
+    for number in range(20):
+        depot.lay(f"{number:02}.csv")
+
+    async def hung_up(name: str, offset: int, size: int) -> None:
+        if len(depot.reads) == 10:
+            depot.hang_up()
+            await depot.stuck(name, offset, size)
+
+    depot.before_read = hung_up
+    result = site.call(*depot.words(INTO))
+    assert result.exit_code == 1
+    assert "broke off" in result.stderr
+    depot.before_read = at_once
+    done = site.ask(*depot.words(INTO))
+    assert done["imported"] + done["known"] == 20
+    assert done["known"] > 0
+
+
 def test_changed_meanwhile_an_interrupted_file_begins_anew(site: Site, depot: DepotServer) -> None:
     start(site)
     depot.lay("big.bin", b"a" * (PART_BYTES + 100), 1000)
@@ -513,6 +537,27 @@ def test_changed_meanwhile_an_interrupted_file_begins_anew(site: Site, depot: De
     assert site.ask(*depot.words(INTO))["imported"] == 1
     assert min(offset for _, offset, _ in depot.reads) == 0
     assert not staged(site)
+
+
+def test_what_the_same_principal_is_writing_just_now_is_not_taken_away(
+    site: Site, depot: DepotServer
+) -> None:
+    depot.lay("big.bin", b"a" * (PART_BYTES + 100))
+
+    async def story(gateway: Running) -> None:
+        staging = gateway.house.exchange.staging
+        caller = Caller(Principal("acme", "erp"), "sftp")
+        ref = ObjectRef("orders", "invoices/big.bin")
+        staged = await staging.begin(caller, ref, Draft())
+        words = depot.words(INTO, "--principal", "erp")
+        assert (await to_thread(site.ask, *words))["waiting"] == 1
+        there = await staging.look(caller, ref)
+        assert there is not None
+        assert there.upload == staged.upload
+        await staging.abandon(caller, staged)
+        assert (await to_thread(site.ask, *words))["imported"] == 1
+
+    asyncio.run(site.running(story))
 
 
 def test_a_command_that_is_stopped_stops_the_gateways_work(site: Site, depot: DepotServer) -> None:
