@@ -149,7 +149,7 @@ class _Errand:
                 target, self._parcel(), body, replace=older.etag if older else None
             )
         fault("courier.delivered")
-        if not await self._reads_back(written.etag):
+        if not written.read_back and not await self._reads_back(written.etag):
             # exactly this etag is what we have just written, so it may go; a damaged copy under a
             # partner's own key must not wait there for a reader
             await self._inbox.remove_copy(target, if_match=written.etag)

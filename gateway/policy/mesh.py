@@ -18,12 +18,15 @@ class StoreSpec:
 
     party: str
     name: str  # "home" unless said
-    type: str  # file | s3 | azure | gcs
+    type: str  # file | s3 | azure | gcs | sftp
     former: bool = False  # only read any more
-    path: str = ""  # file: absolute
+    path: str = ""  # file, sftp: absolute
     bucket: str = ""  # s3, gcs
     container: str = ""  # azure
     account: str = ""  # azure
+    host: str = ""  # sftp
+    port: int = 0  # sftp
+    user: str = ""  # sftp
     prefix: str = ""
     endpoint: str = ""
     region: str = ""

@@ -26,6 +26,9 @@ class Written:
     size: int
     etag: str  # the store's own, opaque; for conditions on later reads
     native_version: str = ""
+    read_back: bool = False
+    """The store has read a copy back, and compared its SHA-256, before it got its name: where its
+    owner takes copies away, nobody may be able to do so afterwards."""
 
 
 @dataclass(frozen=True, slots=True)

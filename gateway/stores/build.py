@@ -8,6 +8,7 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
+import asyncssh
 from obstore.store import AzureStore, S3Store
 
 from gateway.errors import ConfigError
@@ -21,11 +22,14 @@ from gateway.stores.gcs_tokens import Tokens
 from gateway.stores.gcs_wire import ENDPOINT as GCS_ENDPOINT
 from gateway.stores.gcs_wire import Bucket
 from gateway.stores.profiles import PROFILES
+from gateway.stores.sftp import SftpStore
+from gateway.stores.sftp_pins import pins_of
+from gateway.stores.sftp_pool import LINE_USERS_MAX, LINES_MAX, Where
 from gateway.stores.wrappers import Measure, Measured, Place, Tries, wrapped
 
 DEFAULT_REGION = "us-east-1"
 
-BuiltStore = FileStore | CloudStore | GcsStore
+BuiltStore = FileStore | CloudStore | GcsStore | SftpStore
 
 
 CALLS_AT_ONCE = 256
@@ -44,8 +48,9 @@ def build(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> BuiltS
     s3      id, secret, maybe token (of a session)
     azure   key (the account's) or sas (a shared access signature)
     gcs     service_account (the JSON key's text)
+    sftp    host_key (see pins_of), key (private) or password or both, maybe the key's passphrase
 
-    Without any the machine's own are used: environment, profile, instance role.
+    Without any those of the machine are used in a cloud: environment, profile, instance role.
 
     `pool` serves folders. ConfigError where the kind is unknown or a credential is missing.
     """
@@ -62,24 +67,15 @@ def fitted(place: BuiltStore, measure: Measure, draw: Callable[[], float]) -> Pl
     """The store as it is used. `measure` is told of every call but reads of a folder; `draw` gives
     the jitter of waits. A folder needs neither more tries nor a limit: its pool is one."""
     if isinstance(place, FileStore):
-        return MeasuredFolder(place, measure, perf_counter, reads=False)
+        return Measured(place, measure, perf_counter, reads=False)
     return wrapped(
         place,
-        most=CALLS_AT_ONCE,
+        most=LINES_MAX * LINE_USERS_MAX if isinstance(place, SftpStore) else CALLS_AT_ONCE,
         wait_s=CALL_WAIT_SECONDS,
         tries=Tries(TRIES, lambda tried: RETRY_SECONDS * 4 ** (tried - 1) * (0.5 + draw())),
         measure=measure,
         clock=perf_counter,
     )
-
-
-class MeasuredFolder(Measured):
-    """What a folder can do beyond other stores."""
-
-    inner: FileStore
-
-    async def tidy(self) -> int:
-        return await self.inner.tidy()
 
 
 def _file(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> FileStore:
@@ -129,6 +125,18 @@ def _gcs(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> GcsStor
     return GcsStore(bucket, PROFILES["gcs"], spec.prefix)
 
 
+def _sftp(spec: StoreSpec, secrets: Mapping[str, str], pool: Executor) -> SftpStore:
+    key = None
+    if "key" in secrets:
+        try:
+            key = asyncssh.import_private_key(secrets["key"], secrets.get("passphrase"))
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            raise ConfigError(f"The private key of {spec.user} can't be read: {error}.") from error
+    pins = pins_of(secrets["host_key"])
+    where = Where(spec.host, spec.port, spec.user, pins, key, secrets.get("password"))
+    return SftpStore(where, spec.path)
+
+
 def _client(spec: StoreSpec) -> Any:
     return {"allow_http": spec.endpoint.startswith("http:"), "timeout": "10m"}
 
@@ -139,5 +147,5 @@ def _no_retries() -> Any:
 
 _Builder = Callable[[StoreSpec, Mapping[str, str], Executor], BuiltStore]
 _KINDS: Mapping[str, _Builder] = MappingProxyType(
-    {"file": _file, "s3": _s3, "azure": _azure, "gcs": _gcs}
+    {"file": _file, "s3": _s3, "azure": _azure, "gcs": _gcs, "sftp": _sftp}
 )

@@ -22,7 +22,7 @@ from gateway.stores import Natural, Parcel, Placed, Stat, Written, bodies, namin
 from gateway.stores.disk import Disk, Staged, domain_errors
 from gateway.stores.folder import Folder, etag_of
 from gateway.stores.naming import Path
-from gateway.stores.waiting import ended
+from gateway.stores.waiting import ended, undone
 
 SMALL_BYTES_MAX = 1024 * 1024  # a body up to this is collected, and written in one hop
 BATCH_BYTES = 1024 * 1024
@@ -217,12 +217,7 @@ class FileStore:
     ) -> Written:
         """As `_hop`; a writer that is cancelled meanwhile leaves nothing under `path`."""
         doing = self._submit(work, *args, **kwargs)
-        try:
-            return await ended(doing)
-        except asyncio.CancelledError:
-            if doing.exception() is None:
-                await self._hop(self._disk.remove, path)
-            raise
+        return await undone(doing, lambda _: self._hop(self._disk.remove, path))
 
     async def _hop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await ended(self._submit(work, *args, **kwargs))

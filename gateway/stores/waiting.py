@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,4 +21,14 @@ async def ended(doing: asyncio.Future[T]) -> T:
                 await asyncio.wait((doing,))
         if not doing.cancelled():
             doing.exception()  # seen, so that asyncio does not complain
+        raise
+
+
+async def undone(doing: asyncio.Future[T], undo: Callable[[T], Awaitable[object]]) -> T:
+    """As `ended`; what was done for one who is cancelled meanwhile is undone."""
+    try:
+        return await ended(doing)
+    except asyncio.CancelledError:
+        if not doing.cancelled() and doing.exception() is None:
+            await undo(doing.result())
         raise

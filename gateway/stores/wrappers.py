@@ -13,6 +13,7 @@ from gateway.model import Chunks
 from gateway.stores import (
     CanClose,
     CanInspect,
+    CanTidy,
     Inbox,
     Natural,
     Parcel,
@@ -54,6 +55,9 @@ class Around:
     async def aclose(self) -> None:
         if isinstance(self.inner, CanClose):
             await self.inner.aclose()
+
+    async def tidy(self) -> int:
+        return await self.inner.tidy() if isinstance(self.inner, CanTidy) else 0
 
     async def write(self, key: str, body: Chunks, *, size: int | None) -> Written:
         return await self.once("write", lambda: self.inner.write(key, body, size=size))

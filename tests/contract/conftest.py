@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import pytest
 
 from tests.counterparts import servers
 
+T = TypeVar("T")
 
-def served(server: AbstractContextManager[str]) -> Iterator[str]:
+
+def served(server: AbstractContextManager[T]) -> Iterator[T]:
     try:
         with server as endpoint:
             yield endpoint

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the real servers that the tests talk to into .tools/ (ignored by git), as far as this
-# machine can: Azurite needs npm, fake-gcs-server and versitygw need Go, nginx apt (of which it is
-# only unpacked) or to be installed already. What can't be had is left out and said so; the tests that need it then skip with the same reason. Running it again costs
+# machine can: Azurite needs npm, fake-gcs-server and versitygw need Go, nginx and sshd apt (of
+# which they are only unpacked) or to be installed already. What can't be had is left out and said so; the tests that need it then skip with the same reason. Running it again costs
 # nothing.
 set -u
 AZURITE_VERSION=3.37.0
@@ -36,6 +36,19 @@ nginx_program() {
     mkdir -p "$tools/bin" "$tools/unpacked"
     (cd "$tools/unpacked" && apt-get download nginx >/dev/null 2>&1 && dpkg-deb -x nginx_*.deb . &&
         mv usr/sbin/nginx "$tools/bin/nginx") || echo "nginx: left out, apt could not fetch it"
+    rm -rf "$tools/unpacked"
+}
+
+openssh_server() {
+    [ -x "$tools/openssh/usr/sbin/sshd" ] && return 0
+    [ -n "$(PATH=$PATH:/usr/sbin command -v sshd)" ] && return 0
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+        { echo "sshd: left out, there is no apt"; return 0; }
+    rm -rf "$tools/openssh" "$tools/unpacked"
+    mkdir -p "$tools/openssh" "$tools/unpacked"
+    (cd "$tools/unpacked" && apt-get download openssh-server openssh-sftp-server libwrap0 >/dev/null 2>&1 &&
+        for package in *.deb; do dpkg-deb -x "$package" "$tools/openssh" || exit 1; done) ||
+        { echo "sshd: left out, apt could not fetch it"; rm -rf "$tools/openssh"; }
     rm -rf "$tools/unpacked"
 }
 
@@ -78,6 +91,7 @@ aws_js() {
 
 azurite
 nginx_program
+openssh_server
 clients boto3 boto3==1.44.5
 clients awscli awscli==1.46.3
 clients s3cmd s3cmd==2.4.0 setuptools==80.9.0

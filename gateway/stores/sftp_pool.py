@@ -1,0 +1,255 @@
+"""Connections to one sFTP server: few, shared, and none but to a server whose key is known."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+import asyncssh
+
+from gateway.errors import CrossdockError, StoreRefused, StoreUnavailable
+from gateway.stores.sftp_errors import FAILURES, breaks, told
+from gateway.stores.sftp_pins import Pins
+
+LINES_MAX = 4
+"""Connections at once; a partner's server often allows no more than ten."""
+
+LINE_SHARED_FROM = 4
+"""Who already so many share a connection opens another one."""
+
+LINE_USERS_MAX = 64
+LINE_WAIT_SECONDS = 30.0
+CONNECT_SECONDS = 20.0
+REQUEST_SECONDS = 120.0
+IDLE_SECONDS = 60.0
+"""A connection that nobody uses is closed after this."""
+
+KEEPALIVE_SECONDS = 15.0
+KEEPALIVES_MISSED_MAX = 3
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Knowing(asyncssh.SSHClient):
+    """Knows the pinned keys alone; `shown` is the one that the server came with."""
+
+    def __init__(self, pins: Pins) -> None:
+        self._pins = pins
+        self.shown = ""
+
+    def validate_host_public_key(
+        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
+    ) -> bool:
+        self.shown = key.get_fingerprint()
+        return self.shown in self._pins.fingerprints
+
+
+def _nobody(_host: str, _address: str, _port: int | None) -> Sequence[Sequence[str]]:
+    """The known hosts of whoever runs this count for nothing."""
+    return ([], [], [])
+
+
+# --- connections ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The server, and who we are there."""
+
+    host: str
+    port: int
+    user: str
+    pins: Pins
+    key: asyncssh.SSHKey | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+
+class Line:
+    """One connection, which its users share: the server answers each in its turn."""
+
+    def __init__(self, connection: asyncssh.SSHClientConnection, sftp: asyncssh.SFTPClient) -> None:
+        self.sftp = sftp
+        self.users = 0
+        self.resting: asyncio.TimerHandle | None = None
+        self._connection = connection
+        self._broken = False
+
+    @property
+    def works(self) -> bool:
+        return not self._broken and not self._connection.is_closed()
+
+    async def ask(self, verb: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The server's answer. StoreUnavailable without one in time: then the connection is
+        given up, for what has not been answered would come between."""
+        return await self.ask_for(REQUEST_SECONDS, verb, *args, **kwargs)
+
+    async def ask_for(
+        self, seconds: float, verb: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            async with asyncio.timeout(seconds):
+                return await verb(*args, **kwargs)
+        except TimeoutError as error:
+            self.drop()
+            raise StoreUnavailable("The sFTP server does not answer in time.") from error
+        except FAILURES as error:
+            if breaks(error):
+                self.drop()
+            raise told(error) from error
+
+    def drop(self) -> None:
+        """Whoever still waits for an answer on it is told at once."""
+        self._broken = True
+        self._connection.abort()
+
+    async def close(self) -> None:
+        if self.resting is not None:
+            self.resting.cancel()
+        self._broken = True
+        self.sftp.exit()
+        self._connection.close()
+        await self._connection.wait_closed()
+
+
+class Pool:
+    """Lends connections. Those that broke are replaced by whoever asks next."""
+
+    def __init__(self, where: Where) -> None:
+        self._where = where
+        self._kinds = where.pins.kinds
+        self._lines: list[Line] = []
+        self._most = LINES_MAX
+        self._turn = asyncio.Lock()
+        self._freed = asyncio.Event()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def line(self) -> AsyncIterator[Line]:
+        """StoreUnavailable where none can be had in time, StoreRefused where the server lets
+        nobody in with our credentials, or is not the one that it should be."""
+        line = await self._take()
+        try:
+            yield line
+        finally:
+            line.users -= 1
+            self._freed.set()
+            if not line.users:
+                self._rest(line)
+
+    async def aclose(self) -> None:
+        lines, self._lines = self._lines, []
+        await asyncio.gather(*(line.close() for line in lines), *self._closing)
+
+    async def _take(self) -> Line:
+        try:
+            async with asyncio.timeout(LINE_WAIT_SECONDS), self._turn:
+                while True:
+                    self._freed.clear()
+                    line = await self._best()
+                    if line.users < LINE_USERS_MAX:
+                        break
+                    await self._freed.wait()
+        except TimeoutError:
+            raise StoreUnavailable("No connection to the sFTP server is free in time.") from None
+        line.users += 1
+        if line.resting is not None:
+            line.resting.cancel()
+        return line
+
+    async def _best(self) -> Line:
+        """The connection with the fewest users, or a new one. A server that grants no further
+        one is not asked again before the last is gone."""
+        self._lines = [line for line in self._lines if line.works]
+        if not self._lines:
+            self._most = LINES_MAX
+        best = min(self._lines, key=lambda line: line.users, default=None)
+        if best is not None and (best.users < LINE_SHARED_FROM or len(self._lines) >= self._most):
+            return best
+        try:
+            new = await self._connect()
+        except CrossdockError:
+            if best is None:
+                raise
+            self._most = len(self._lines)
+            return best
+        self._lines.append(new)
+        return new
+
+    def _rest(self, line: Line) -> None:
+        def close() -> None:
+            if not line.users and line in self._lines:
+                self._lines.remove(line)
+                closing = asyncio.ensure_future(line.close())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
+
+        line.resting = asyncio.get_running_loop().call_later(IDLE_SECONDS, close)
+
+    async def _connect(self) -> Line:
+        """A server shows the key of the kind that it is asked for, so that each kind is asked for
+        in turn, until it shows a pinned one; that kind is asked for first from then on."""
+        refusals: list[StoreRefused] = []
+        for kind in self._kinds:
+            try:
+                line = await self._opened(kind)
+            except StoreRefused as error:
+                if not isinstance(error.__cause__, _OTHER_KEY):
+                    raise
+                refusals.append(error)
+            else:
+                self._kinds = (kind, *(k for k in self._kinds if k != kind))
+                return line
+        # the key that it showed tells more than a kind of key that it does not have
+        raise min(
+            refusals, key=lambda e: not isinstance(e.__cause__, asyncssh.HostKeyNotVerifiable)
+        )
+
+    async def _opened(self, kind: Sequence[str]) -> Line:
+        where, knowing = self._where, _Knowing(self._where.pins)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                connection = await asyncssh.connect(
+                    where.host,
+                    where.port,
+                    username=where.user,
+                    client_factory=_given(knowing),
+                    known_hosts=_nobody,
+                    server_host_key_algs=kind,
+                    client_keys=[where.key] if where.key else None,
+                    password=where.password,
+                    agent_path=None,
+                    config=None,
+                    gss_host=None,
+                    compression_algs=None,
+                    utf8_decode_errors="replace",
+                    keepalive_interval=KEEPALIVE_SECONDS,
+                    keepalive_count_max=KEEPALIVES_MISSED_MAX,
+                )
+                try:
+                    return Line(connection, await connection.start_sftp_client())
+                except BaseException:
+                    connection.abort()
+                    raise
+        except TimeoutError as error:
+            raise StoreUnavailable("The sFTP server does not answer in time.") from error
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise StoreRefused(
+                f"The sFTP server shows the host key {knowing.shown}, which is not the one that is"
+                " pinned: it is another server, or it has a new key."
+            ) from error
+        except asyncssh.PermissionDenied as error:
+            text = f"The sFTP server does not let {where.user} in with the credentials given."
+            raise StoreRefused(text) from error
+        except FAILURES as error:
+            raise told(error) from error
+
+
+_OTHER_KEY = (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed)
+
+
+def _given(client: _Knowing) -> Callable[[], asyncssh.SSHClient]:
+    return lambda: client

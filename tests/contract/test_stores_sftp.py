@@ -1,0 +1,117 @@
+"""The sFTP store, against asyncssh's server and OpenSSH's."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from gateway.policy.mesh import StoreSpec
+from gateway.stores.build import build
+from gateway.stores.sftp import SftpStore
+from tests.contract.conftest import served
+from tests.contract.sftp_servers import PASSWORD, ROOT, USER, NoDates, NoReplacing, Whole, serving
+from tests.contract.store_suite import StoreSuite
+from tests.counterparts import servers
+from tests.counterparts.servers import Sshd
+
+
+@cache  # it takes a while to make one
+def host_key() -> asyncssh.SSHKey:
+    return asyncssh.generate_private_key("ssh-ed25519")
+
+
+def spec(port: int, path: str = ROOT) -> StoreSpec:
+    return StoreSpec("p", "home", "sftp", host="127.0.0.1", port=port, user=USER, path=path)
+
+
+def secrets(key: asyncssh.SSHKey) -> dict[str, str]:
+    return {"host_key": key.get_fingerprint(), "password": PASSWORD}
+
+
+@asynccontextmanager
+async def opened(about: StoreSpec, credentials: dict[str, str]) -> AsyncIterator[SftpStore]:
+    store = build(about, credentials, ThreadPoolExecutor(1))
+    assert isinstance(store, SftpStore)
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+class OnAsyncssh:
+    streams = True
+    unheard_of: frozenset[str] = frozenset()
+
+    def __init__(self, folder: Path, server: type[Whole]) -> None:
+        self.folder = folder
+        self.server = server
+        self.inbox = folder / ROOT.strip("/")
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[SftpStore]:
+        async with (
+            serving(self.folder, self.server, [host_key()]) as server,
+            opened(spec(server.get_port()), secrets(host_key())) as store,
+        ):
+            yield store
+
+    async def plant(self, store: SftpStore, key: str, data: bytes) -> None:
+        path = self.inbox / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    def left(self) -> list[Path]:
+        return list((self.inbox / ".crossdock" / ".staging").glob("*"))
+
+
+class TestSftpStore(StoreSuite):
+    @pytest.fixture(params=[Whole, NoReplacing, NoDates])
+    def kind(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OnAsyncssh]:
+        kind = OnAsyncssh(tmp_path / "server", request.param)
+        yield kind
+        assert {path.name for path in (tmp_path / "server").glob("*")} <= {"inbox"}
+        assert not kind.left(), "a staging file was left behind"
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[Sshd]:
+    yield from served(servers.sshd())
+
+
+class OnOpenssh:
+    streams = True
+    unheard_of: frozenset[str] = frozenset()
+
+    def __init__(self, server: Sshd, folder: Path) -> None:
+        self.server = server
+        self.inbox = folder
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[SftpStore]:
+        about = dataclasses.replace(spec(self.server.port, str(self.inbox)), user=self.server.user)
+        key = self.server.key.read_text()
+        async with opened(about, {"host_key": self.server.host_key, "key": key}) as store:
+            yield store
+
+    async def plant(self, store: SftpStore, key: str, data: bytes) -> None:
+        path = self.inbox / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+class TestSftpStoreOnOpenssh(StoreSuite):
+    @pytest.fixture
+    def kind(self, sshd: Sshd, request: pytest.FixtureRequest) -> Iterator[OnOpenssh]:
+        folder = sshd.folder / f"{abs(hash(request.node.nodeid)):x}"
+        folder.mkdir()
+        shutil.chown(folder, sshd.user)
+        yield OnOpenssh(sshd, folder)
+        assert not list((folder / ".crossdock" / ".staging").glob("*"))
