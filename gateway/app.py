@@ -28,12 +28,15 @@ from gateway.model import Event
 from gateway.operations import gate
 from gateway.operations.admin import AdminDoor
 from gateway.operations.applying import Applying
+from gateway.operations.bans import guard_actions
 from gateway.operations.commands import Commands
 from gateway.operations.control import ControlServer
 from gateway.operations.doors import Door, SmallServer, limits_of, open_door
+from gateway.operations.file_door import file_door
 from gateway.operations.health import Vitals
 from gateway.operations.hooks import Hooks
-from gateway.operations.housekeeping import Expiring, Housekeeping
+from gateway.operations.host_keys import host_keys
+from gateway.operations.housekeeping import Expiring, Housekeeping, Resting
 from gateway.operations.keys import FirstKeys, log_signer, open_seal
 from gateway.operations.missing import missing_secrets
 from gateway.operations.moves import cut_off
@@ -174,6 +177,8 @@ async def _workers(
         day_ns=kept.day * S_NS,
         every_s=kept.every,
     )
+    settling = house.exchange.settling(house.config.sftp.resume)
+    resting = Resting(settling, house.habits)
     runs = {
         "sealer": house.sealer.run(),
         "courier": house.courier.run(),
@@ -182,6 +187,7 @@ async def _workers(
         "housekeeping": housekeeping.run(),
         "lifecycle": expiring.run(),
         "convergence": house.convergence.run(),
+        "settling": resting.run(),
         "scrub": scrubbing_of(house).run(),
     }
     tasks = [asyncio.create_task(run, name=name) for name, run in runs.items()]
@@ -209,7 +215,12 @@ async def _control(house: House, policies: Policies, stack: AsyncExitStack) -> N
         resumed=house.nudge,
         headway=house.headway,
     )
-    actions = {**commands.actions(), **Applying(policies).actions(), **at_rest(house)}
+    actions = {
+        **commands.actions(),
+        **Applying(policies).actions(),
+        **at_rest(house),
+        **guard_actions(house.guard, house.outside.clock),
+    }
     server = ControlServer(house.config.state, actions)
     await server.start()
     stack.push_async_callback(server.stop)
@@ -217,13 +228,22 @@ async def _control(house: House, policies: Policies, stack: AsyncExitStack) -> N
 
 async def _doors(house: House, policies: Policies, stack: AsyncExitStack) -> Mapping[str, Door]:
     doors: dict[str, Door] = {}
+    openers = {
+        "s3": partial(_s3_door, house, policies),
+        "sftp": partial(_sftp_door, house),
+        "admin": partial(_admin_door, house),
+    }
     for name, listen in house.config.listen.items():
-        is_s3 = name == "s3"
-        doors[name] = await (
-            _s3_door(house, policies, listen) if is_s3 else _admin_door(house, listen)
-        )
+        doors[name] = await openers[name](listen)
         stack.push_async_callback(doors[name].close)
     return MappingProxyType(doors)
+
+
+async def _sftp_door(house: House, listen: Listen) -> Door:
+    house.host_keys = tuple(await host_keys(house.catalog, house.seal))
+    door = file_door(house, house.host_keys)
+    house.vitals.at_files = door.present
+    return await open_door(door.start, partial(door.stop, house.config.limits.stop), listen)
 
 
 async def _s3_door(house: House, policies: Policies, listen: Listen) -> Door:

@@ -13,18 +13,25 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from gateway.errors import BadInput, ConfigError, DocumentErrors, Problem
-from gateway.model import OBJECT_BYTES_MAX, PART_BYTES_MIN, PART_NUMBER_MAX
 from gateway.policy.complaints import parsed, place
 from gateway.policy.costs import Prices
 from gateway.policy.nodes import Tree
 from gateway.policy.nodes import read as read_yaml
 from gateway.policy.schema import Entry
-from gateway.policy.values import Duration, Network, Reference, Size, Text, YesNo, mistake
+from gateway.policy.values import Network, Reference, Text, mistake
 from gateway.pricing import PricesEntry
+from gateway.sections import (
+    AuditEntry,
+    LifecycleEntry,
+    LimitsEntry,
+    LogEntry,
+    ScrubEntry,
+    SftpEntry,
+)
 
 FILE_BYTES_MAX = 1024**2
 SQLITE = "sqlite:///"
-DAY_SECONDS = 86_400
+DOORS = ("s3", "sftp", "admin")
 
 # --- single values -----------------------------------------------------------------------------
 
@@ -50,13 +57,6 @@ def door(value: Any) -> Any:
     return {"address": value} if isinstance(value, str) else value
 
 
-def not_built(what: str) -> BeforeValidator:
-    def refuse(value: Any) -> None:
-        raise mistake(f"{what} is not built yet; leave it out")
-
-    return BeforeValidator(refuse)
-
-
 def url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]+)?", text.rstrip("/")):
         raise mistake(f"`{text}` is no URL; expected one like https://files.example.com")
@@ -67,15 +67,6 @@ def host_name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", text):
         raise mistake(f"`{text}` is no host name; expected one like s3.example.com, in lower case")
     return text
-
-
-def at_least(low: int, high: int) -> AfterValidator:
-    def check(value: int) -> int:
-        if not low <= value <= high:
-            raise mistake(f"`{value}` is out of range; expected {low} to {high}")
-        return value
-
-    return AfterValidator(check)
 
 
 # --- the file's shape --------------------------------------------------------------------------
@@ -94,85 +85,24 @@ class DoorEntry(Entry):
 Door = Annotated[DoorEntry, BeforeValidator(door)]
 
 
+def no_tls(value: Any) -> Any:
+    """SSH brings its own protection."""
+    if isinstance(value, dict) and "tls" in value:
+        raise mistake("the sFTP door has no `tls`: SSH is protection of its own; leave it out")
+    return door(value)
+
+
+SftpDoor = Annotated[DoorEntry, BeforeValidator(no_tls)]
+
+
 class ListenEntry(Entry):
     s3: Door | None = Field(default=None, description="The S3 door; without it, it stays shut.")
     admin: Door | None = Field(
         default=None, description="Health in detail and metrics; no keys asked."
     )
-    sftp: Annotated[None, not_built("the sFTP door")] = None
-
-
-class AuditEntry(Entry):
-    keep: Duration = Field(
-        default=400 * DAY_SECONDS, description="How long the values of reads are kept."
+    sftp: SftpDoor | None = Field(
+        default=None, description="The sFTP door; without it, it stays shut."
     )
-    reads: YesNo = Field(default=True, description="Whether reads and listings are recorded.")
-
-
-class LimitsEntry(Entry):
-    body: Annotated[Size, at_least(1, OBJECT_BYTES_MAX)] = Field(
-        default=OBJECT_BYTES_MAX, description="Bytes of one object."
-    )
-    header: Annotated[Size, at_least(1024, 1024**2)] = Field(
-        default=32 * 1024, description="Bytes of the request line, and of any one header."
-    )
-    xml: Annotated[Size, at_least(1024, 16 * 1024**2)] = Field(
-        default=4 * 1024**2, description="Bytes of an XML request body."
-    )
-    requests: Annotated[int, at_least(1, 100_000)] = Field(
-        default=1024, description="Requests at once; beyond them 503 SlowDown."
-    )
-    party: Annotated[int, at_least(1, 100_000)] = Field(
-        default=512, description="Requests of one party at once; beyond them 503 SlowDown."
-    )
-    connections: Annotated[int, at_least(1, 1_000_000)] = Field(
-        default=10_000, description="Open connections; beyond them new ones are closed."
-    )
-    part: Annotated[Size, at_least(1, 1024**3)] = Field(
-        default=PART_BYTES_MIN, description="Least bytes of a part, the last one excepted."
-    )
-    parts: Annotated[int, at_least(1, PART_NUMBER_MAX)] = Field(
-        default=PART_NUMBER_MAX, description="Parts of one upload."
-    )
-    head: Duration = Field(
-        default=10, description="Time within which a request's head must arrive."
-    )
-    stall: Duration = Field(
-        default=60, description="Time for which a body may give, or take, no byte."
-    )
-    idle: Duration = Field(default=630, description="Time between two requests of a connection.")
-    wait: Duration = Field(default=50, description="Time that a write waits for its copies.")
-    stop: Duration = Field(default=30, description="Time that running requests get when it stops.")
-
-
-class LifecycleEntry(Entry):
-    day: Duration = Field(
-        default=DAY_SECONDS, description="How long a rule's day is; less than 24h is for tests."
-    )
-    every: Duration = Field(default=3600, description="How often the rules are looked at.")
-
-
-class ScrubEntry(Entry):
-    period: Annotated[Duration, at_least(60, 3650 * DAY_SECONDS)] = Field(
-        default=30 * DAY_SECONDS, description="Each copy is checked at least once in this time."
-    )
-    rate: Annotated[int, at_least(1, 10_000)] = Field(
-        default=20, description="Looks a second, at most; a quarter of it while requests come."
-    )
-    bytes: Annotated[Size, at_least(1024, 1024**4)] = Field(
-        default=32 * 1024**2, description="Bytes read back a second, at most; likewise."
-    )
-    read: Literal["folders", "all", "none"] = Field(
-        default="folders", description="Where bytes are read back, beside a look at the etag."
-    )
-    again: Literal["nothing", "wrong", "missing"] = Field(
-        default="wrong", description="Which copies are sent again by themselves."
-    )
-
-
-class LogEntry(Entry):
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    requests: YesNo = Field(default=False, description="A line for each request.")
 
 
 class GatewayFile(Entry):
@@ -218,6 +148,7 @@ class GatewayFile(Entry):
     scrub: ScrubEntry = Field(
         default=ScrubEntry(), description="How copies are compared with their receipts."
     )
+    sftp: SftpEntry = Field(default=SftpEntry(), description="What jobs may take at the sFTP door.")
     prices: PricesEntry = Field(
         default=PricesEntry(), description="What storing and moving costs, for `costs` and plans."
     )
@@ -233,11 +164,13 @@ class Listen:
     port: int
     cert: Path | None = None
     key: Path | None = None
+    door: str = ""
 
     @property
     def url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.cert else 'http'}://{host}:{self.port}"
+        scheme = "sftp" if self.door == "sftp" else "https" if self.cert else "http"
+        return f"{scheme}://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +192,7 @@ class Config:
     limits: LimitsEntry
     lifecycle: LifecycleEntry
     scrub: ScrubEntry
+    sftp: SftpEntry
     prices: Prices
     log: LogEntry
     apply: Literal["watch", "command"] = "watch"
@@ -304,11 +238,11 @@ def _text(file: Path) -> str:
 
 def _config(file: Path, entry: GatewayFile) -> Config:
     folder = file.parent
-    doors = {"s3": entry.listen.s3, "admin": entry.listen.admin}
+    doors = {name: getattr(entry.listen, name) for name in DOORS}
     return Config(
         file=file,
         listen=MappingProxyType(
-            {name: _listen(door, folder) for name, door in doors.items() if door is not None}
+            {name: _listen(name, door, folder) for name, door in doors.items() if door is not None}
         ),
         catalog=_path(folder, entry.catalog.removeprefix(SQLITE)),
         state=_path(folder, entry.state),
@@ -322,15 +256,16 @@ def _config(file: Path, entry: GatewayFile) -> Config:
         limits=entry.limits,
         lifecycle=entry.lifecycle,
         scrub=entry.scrub,
+        sftp=entry.sftp,
         prices=entry.prices.prices,
         log=entry.log,
         apply=entry.apply,
     )
 
 
-def _listen(door: DoorEntry, folder: Path) -> Listen:
+def _listen(name: str, door: DoorEntry, folder: Path) -> Listen:
     host, _, port = door.address.rpartition(":")
-    listen = Listen(host.strip("[]"), int(port))
+    listen = Listen(host.strip("[]"), int(port), door=name)
     if door.tls is None:
         return listen
     return replace(listen, cert=_path(folder, door.tls.cert), key=_path(folder, door.tls.key))
@@ -362,10 +297,10 @@ def _overridden(config: Config, given: Overrides) -> Config:
     listen = dict(config.listen)
     for text in given.listen:
         name, equals, where = text.partition("=")
-        if name not in ("s3", "admin") or not equals:
-            raise BadInput(f"--listen {text}: expected s3=HOST:PORT or admin=HOST:PORT")
+        if name not in DOORS or not equals:
+            raise BadInput(f"--listen {text}: expected {'=, '.join(DOORS)}= and HOST:PORT")
         door_there = listen.get(name)
-        made = _listen(DoorEntry(address=_checked(host_and_port, where)), config.folder)
+        made = _listen(name, DoorEntry(address=_checked(host_and_port, where)), config.folder)
         tls = (door_there.cert, door_there.key) if door_there else (None, None)
         listen[name] = replace(made, cert=tls[0], key=tls[1])
     return replace(config, listen=MappingProxyType(listen))

@@ -1,4 +1,4 @@
-"""What the scrub shows to Prometheus."""
+"""What the scrub, and the sFTP door, show to Prometheus."""
 
 from __future__ import annotations
 
@@ -47,3 +47,19 @@ class ScrubGauges:
         for party, finding, count in copies:
             self._found.labels(party, finding).set(count)
         self._lost.set(losses)
+
+
+class FileGauges:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        text = "At the sFTP door: open connections, sessions, and files being written."
+        self._present = Gauge("crossdock_sftp_open", text, ("what",), registry=registry)
+        text = "Sources that the sFTP door keeps out for a while."
+        self.banned = Gauge("crossdock_sftp_banned", text, registry=registry).set
+
+    def present(self, connections: int, sessions: int, writing: int) -> None:
+        for what, count in (
+            ("connections", connections),
+            ("sessions", sessions),
+            ("writing", writing),
+        ):
+            self._present.labels(what).set(count)

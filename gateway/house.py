@@ -15,6 +15,7 @@ from gateway.errors import StartRefused, StoreUnavailable
 from gateway.exchange import Convergence, Exchange, Headway, Means
 from gateway.exchange.applying import put_in_force
 from gateway.exchange.reading import from_extents
+from gateway.habits import Habits
 from gateway.herald.herald import Herald
 from gateway.herald.lane import Means as HeraldMeans
 from gateway.herald.lane import Sender
@@ -26,15 +27,18 @@ from gateway.identity import (
     resolve,
 )
 from gateway.logins import Logins
-from gateway.model import Bucket, Chunks, Event, Share, Version
+from gateway.model import Bucket, Chunks, Event, Principal, Share, Version
+from gateway.operations.bans import rules_of
 from gateway.operations.health import Vitals
 from gateway.operations.hooks import Hooks
+from gateway.operations.host_keys import HostKey
 from gateway.operations.logins import logins
 from gateway.operations.outside import Outside
 from gateway.operations.reload import By, policy_event
 from gateway.operations.storerooms import Storerooms
 from gateway.policy.mesh import Mesh
 from gateway.sealer import Sealer
+from gateway.sftp.guard import Guard
 from gateway.stores import Store
 
 HASH_THREADS = 4
@@ -56,6 +60,7 @@ class House:
     sender: Sender
     keyring: Keyring = field(default_factory=Keyring)
     logins: Logins = field(default_factory=Logins)
+    host_keys: tuple[HostKey, ...] = ()
     hashing: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(HASH_THREADS, "hash")
     )
@@ -63,6 +68,8 @@ class House:
     _convergence: Convergence | None = None
 
     def __post_init__(self) -> None:
+        self.guard = Guard(rules_of(self.config.sftp), self.outside.clock)
+        self.vitals.bans = self.guard.bans
         self.courier = Courier(
             self.catalog,
             decide=self.decide,
@@ -129,6 +136,9 @@ class House:
         self.keyring.enter(found)
         self.logins.enter(users)
         self.vitals.keys(len(found), (*problems, *wrong))
+
+    def habits(self, principal: Principal) -> Habits:
+        return self.mesh.habits(principal)
 
     def secret(self, reference: str) -> Secret:
         return resolve(reference, self.config.policies)

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.gauges import ScrubGauges
+from gateway.gauges import FileGauges, ScrubGauges
 
 OPERATIONS_MAX = 256
 """More names than this can't come from a route table; the rest count as `Other`."""
@@ -347,6 +347,7 @@ class Telemetry:
         ).set
         self.converging = _Converging(registry).told
         self.scrub = ScrubGauges(registry)
+        self.files = FileGauges(registry)
         self.catalog_well = gauge(
             "crossdock_catalog_well", "1 if the catalog answered when this was asked for."
         ).set

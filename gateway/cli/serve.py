@@ -86,6 +86,7 @@ async def _serve(config: Config, as_json: bool) -> None:
 def _facts(gateway: Running) -> dict[str, object]:
     return {
         "doors": {name: door.listen.url for name, door in gateway.doors.items()},
+        "host_keys": [key.public for key in gateway.house.host_keys],
         "parties": {
             party.name: sorted(party.principals) for party in gateway.house.mesh.parties.values()
         },
@@ -106,6 +107,9 @@ def greet(gateway: Running) -> None:
     mesh = gateway.house.mesh
     for name, door in gateway.doors.items():
         show.say(f"{name:8}{door.listen.url}")
+    for key in gateway.house.host_keys:
+        kind = key.public.partition(" ")[0]
+        show.say(f"        {key.fingerprint}  {kind}")
     show.say(f"policy  {mesh.revision}")
     made = {credential.id: credential.secret.reveal() for credential in gateway.made}
     rows = [

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli.sftp_bans import bans, unban
 from gateway.cli.sftp_import import import_
 
 
 @click.group()
 def sftp() -> None:
-    """Take over what lies on another sFTP server."""
+    """The sFTP door, and what lies on other sFTP servers."""
 
 
 sftp.add_command(import_)
+sftp.add_command(bans)
+sftp.add_command(unban)

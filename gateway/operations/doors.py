@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from gateway.config import LimitsEntry, Listen
+from gateway.config import Listen
 from gateway.errors import StartRefused
 from gateway.operations.gate import connections
 from gateway.s3.desk import Limits
+from gateway.sections import LimitsEntry
 
 Start = Callable[[str, int, ssl.SSLContext | None], Awaitable[int]]
 """Listens on host and port, and returns the port that it got."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from gateway import __version__
@@ -14,6 +14,8 @@ from gateway.exchange import Headway
 from gateway.model import DeliveryState
 from gateway.operations.findings import Findings
 from gateway.operations.reload import Standing
+from gateway.sftp.door import Present
+from gateway.sftp.guard import Ban
 from gateway.telemetry import Telemetry
 
 S_NS = 10**9
@@ -58,6 +60,8 @@ class Vitals:
     store_problems: tuple[str, ...] = ()
     webhook_problems: tuple[str, ...] = ()
     headway: Callable[[], Headway | None] = lambda: None
+    at_files: Callable[[], Present] = Present
+    bans: Callable[[], Sequence[Ban]] = tuple
     stopping: bool = False
 
     def changed(self, standing: Standing) -> None:
@@ -85,6 +89,9 @@ class Vitals:
         headway = self.headway()
         if headway is not None:
             self.telemetry.converging(headway.seen, headway.total, headway.left_s)
+        here = self.at_files()
+        self.telemetry.files.present(here.connections, here.sessions, here.writing)
+        self.telemetry.files.banned(len(self.bans()))
         try:
             self._measured(await self.catalog.backlog(), await self.catalog.size())
             notices = await self.catalog.notice_backlog()
@@ -126,6 +133,7 @@ class Vitals:
             "convergence": shown(self.headway()),
             "keys": {"in_force": self.key_count, "problems": list(self.key_problems)},
             "stores": {"problems": list(self.store_problems)},
+            "sftp": {**asdict(self.at_files()), "banned": len(self.bans())},
             "deliveries": [self._owed(each) for each in backlog],
             "scrub": findings.shown(self.clock()),
             "webhooks": {"problems": list(self.webhook_problems)},

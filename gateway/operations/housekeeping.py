@@ -11,12 +11,15 @@ from dataclasses import asdict
 from gateway.errors import CrossdockError
 from gateway.exchange.collector import Collector
 from gateway.exchange.lifecycle import Lifecycle
+from gateway.exchange.settling import HabitsOf, Settling
 from gateway.lifecycle import turn
 from gateway.locks import DAY_NS
 from gateway.model import Bucket
+from gateway.notifications import FILE_DOOR
 from gateway.stores import CanTidy, Store
 
 COLLECT_SECONDS = 60.0
+SETTLE_SECONDS = 5.0
 SWEEP_SECONDS = 24 * 3600.0
 
 log = logging.getLogger(__name__)
@@ -113,6 +116,25 @@ class Expiring:
                 log.info("lifecycle", extra={"bucket": bucket.name, **asdict(passed)})
             else:
                 self._settled[bucket.name] = state
+
+
+class Resting:
+    """Looks after files that were staged and left: see exchange/settling.py."""
+
+    def __init__(self, settling: Settling, habits_of: HabitsOf) -> None:
+        self._settling = settling
+        self._habits_of = habits_of
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await _attempt("settling", self._step)
+            await asyncio.sleep(SETTLE_SECONDS)
+
+    async def _step(self) -> None:
+        count = await self._settling.round(self._habits_of, FILE_DOOR)
+        if count:
+            log.info("settled", extra={"files": count})
 
 
 async def _attempt(what: str, work: Callable[[], Awaitable[None]]) -> None:

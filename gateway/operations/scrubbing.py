@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any
 
 from gateway.catalog import Catalog, Claim, Finding, Spot
-from gateway.config import ScrubEntry
 from gateway.courier.budget import Budget
 from gateway.courier.losses import NEWEST, Losses
 from gateway.courier.scrub import Again, Round, Scrub, Tally
@@ -21,6 +20,7 @@ from gateway.operations.adopting import AdoptCommand
 from gateway.operations.control import Action, Progress
 from gateway.operations.import_command import ImportCommand
 from gateway.operations.site import Running, Site
+from gateway.sections import ScrubEntry
 from gateway.telemetry import Telemetry
 
 S_NS = 10**9

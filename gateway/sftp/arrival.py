@@ -28,7 +28,10 @@ from gateway.logins import Login, Proof
 from gateway.model import Caller, Event, Principal
 from gateway.notifications import FILE_DOOR
 from gateway.sftp.channel import Channel, NewSession
+from gateway.sftp.visit import HabitsOf
+from gateway.telemetry import Request
 
+SESSIONS_PER_CONNECTION = 10
 FAILURE_SECONDS = 1.0
 """A failed password is answered no sooner."""
 
@@ -36,8 +39,10 @@ log = logging.getLogger(__name__)
 
 
 class Guards(Protocol):
-    """What is told of strangers, and says whom to turn away."""
+    """Says whom to turn away, and is told of strangers."""
 
+    def arrives(self, source: str) -> bool: ...
+    def leaves(self, source: str) -> None: ...
     def unknown_user(self, source: str) -> None: ...
     def bad_login(self, source: str) -> None: ...
     def over_limit(self, source: str) -> None: ...
@@ -45,26 +50,39 @@ class Guards(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What all connections of a door use."""
+    """What the wiring gives to a door. `matches` tells whether a password is the one that was
+    hashed, and is as slow where there is none; `stranger` is told where a login failed."""
 
     lookup: Callable[[str], Login | None]
     matches: Callable[[str, bytes | None], Awaitable[bool]]
-    """Whether a password is the one that was hashed; as slow where there is none."""
+    habits_of: HabitsOf
     guard: Guards
     observe: Callable[[Event], None]
     stranger: Callable[[str], None]
+    measure: Callable[[Request], None]
     clock: Callable[[], int]
+    ticks: Callable[[], float]
     ids: Callable[[], str]
-    session: Callable[[Arrival], NewSession]
-    tries_max: int
-    sessions_max: int
-    admit: Callable[[Arrival], bool]
-    leave: Callable[[Arrival], None]
+
+
+class Hall(Protocol):
+    """What the door is to those who arrive."""
+
+    @property
+    def tries_max(self) -> int: ...
+    def admit(self, arrival: Arrival) -> bool: ...
+    def leave(self, arrival: Arrival) -> None: ...
+    def room(self, user: str) -> bool:
+        """Whether this user may have one more session; it counts from then on."""
+        ...
+
+    def session(self, arrival: Arrival) -> NewSession: ...
 
 
 class Arrival(SSHServer):
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: Means, hall: Hall) -> None:
         self._means = means
+        self._hall = hall
         self._login: Login | None = None
         self._known = False  # the user, whether or not it may come from there
         self._key_shown = False  # a key was proved, and a password is wanted too
@@ -103,11 +121,11 @@ class Arrival(SSHServer):
             return valid
 
         conn.validate_public_key = proved  # type: ignore[method-assign, assignment]
-        if not self._means.admit(self):
+        if not self._hall.admit(self):
             conn.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._means.leave(self)
+        self._hall.leave(self)
         if self._proofs and self._login is not None and not self._wants_both:
             self._note("left")
 
@@ -181,7 +199,7 @@ class Arrival(SSHServer):
             self._means.guard.bad_login(self.source)
         else:
             self._means.guard.unknown_user(self.source)
-        if self._failures >= self._means.tries_max and self.connection is not None:
+        if self._failures >= self._hall.tries_max and self.connection is not None:
             self.connection.disconnect(
                 DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many authentication failures"
             )
@@ -229,11 +247,11 @@ class Arrival(SSHServer):
     # --- what it opens -------------------------------------------------------------------------
 
     def session_requested(self) -> SSHServerSession[bytes] | bool:
-        if self._sessions >= self._means.sessions_max:
+        if self._sessions >= SESSIONS_PER_CONNECTION or not self._hall.room(self.user):
             self._means.guard.over_limit(self.source)
             return False
         self._sessions += 1
-        return Channel(self._means.session(self), self._closed)
+        return Channel(self._hall.session(self), self._closed)
 
     def _closed(self) -> None:
         self._sessions -= 1

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import asyncssh
 from asyncssh import SSHAcceptor, SSHServerChannel
 
 from gateway.exchange import Exchange
-from gateway.logins import Login
-from gateway.model import Event
 from gateway.sftp.acts import Acts
 from gateway.sftp.algorithms import OFFERS
-from gateway.sftp.arrival import Arrival, Guards, Means
+from gateway.sftp.arrival import Arrival, Means
 from gateway.sftp.channel import NewSession
 from gateway.sftp.pace import Pace
 from gateway.sftp.recent import Recent
 from gateway.sftp.session import Session
-from gateway.sftp.visit import HabitsOf, Shared, Visit
+from gateway.sftp.visit import Shared, Visit
 from gateway.sftp.writing import Slots
 
 KEEPALIVE_SECONDS = 15
@@ -30,7 +28,6 @@ KEEPALIVES_MAX = 20
 IDLE_ROUND_SECONDS = 5.0
 PARTS_HELD_MAX = 48
 """Of all files that are being written: 8 MiB each, as a rule."""
-SESSIONS_PER_CONNECTION = 10
 WINDOW_BYTES = 4 * 1024**2
 S_NS = 10**9
 
@@ -48,59 +45,39 @@ class Limits:
     tries: int = 6
 
 
-class SourceGuard(Guards, Protocol):
-    """Also asked whether a source may come at all."""
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Who is in, and how many files they are writing."""
 
-    def arrives(self, source: str) -> bool: ...
-    def leaves(self, source: str) -> None: ...
+    connections: int = 0
+    sessions: int = 0
+    writing: int = 0
 
 
 class SftpDoor:
     def __init__(
         self,
         exchange: Exchange,
+        means: Means,
         *,
-        lookup: Callable[[str], Login | None],
-        matches: Callable[[str, bytes | None], Awaitable[bool]],
-        habits_of: HabitsOf,
-        guard: SourceGuard,
-        observe: Callable[[Event], None],
-        stranger: Callable[[str], None],
-        clock: Callable[[], int],
-        ticks: Callable[[], float],
-        ids: Callable[[], str],
         host_keys: Sequence[bytes],
         ciphers: str = "modern",
         limits: Limits | None = None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._exchange = exchange
-        self._guard = guard
-        self._ticks = ticks
-        self._clock = clock
+        self._means = means
         self._limits = limits or Limits()
         self._host_keys = [asyncssh.import_private_key(key) for key in host_keys]
         self._offer = OFFERS[ciphers]
-        self._habits_of = habits_of
+        self._ended = ended
         self._slots = Slots(PARTS_HELD_MAX)
         self._shared = Shared({}, Recent())
         self._arrivals: set[Arrival] = set()
         self._sessions: set[Session] = set()
+        self._users: Counter[str] = Counter()
         self._acceptor: SSHAcceptor | None = None
         self._idling: asyncio.Task[None] | None = None
-        self._means = Means(
-            lookup=lookup,
-            matches=matches,
-            guard=guard,
-            observe=observe,
-            stranger=stranger,
-            clock=clock,
-            ids=ids,
-            session=self._session,
-            tries_max=self._limits.tries,
-            sessions_max=SESSIONS_PER_CONNECTION,
-            admit=self._admit,
-            leave=self._leave,
-        )
 
     # --- start and stop ------------------------------------------------------------------------
 
@@ -109,7 +86,7 @@ class SftpDoor:
         self._acceptor = await asyncssh.listen(
             host,
             port,
-            server_factory=lambda: Arrival(self._means),
+            server_factory=lambda: Arrival(self._means, self),
             server_host_keys=self._host_keys,
             encryption_algs=self._offer.ciphers,
             kex_algs=self._offer.exchanges,
@@ -147,51 +124,75 @@ class SftpDoor:
             for each in late:
                 each.cancel()
         await self._acceptor.wait_closed()
+        self._ended()
 
     # --- who is in -----------------------------------------------------------------------------
+
+    @property
+    def tries_max(self) -> int:
+        return self._limits.tries
 
     @property
     def connections(self) -> int:
         return len(self._arrivals)
 
+    def present(self) -> Present:
+        return Present(len(self._arrivals), len(self._sessions), len(self._shared.writing))
+
     @property
     def sessions(self) -> int:
         return len(self._sessions)
 
-    def _admit(self, arrival: Arrival) -> bool:
+    def admit(self, arrival: Arrival) -> bool:
         if len(self._arrivals) >= self._limits.connections:
             return False
-        if not self._guard.arrives(arrival.source):
+        if not self._means.guard.arrives(arrival.source):
             return False
         self._arrivals.add(arrival)
         return True
 
-    def _leave(self, arrival: Arrival) -> None:
+    def leave(self, arrival: Arrival) -> None:
         if arrival in self._arrivals:
             self._arrivals.discard(arrival)
-            self._guard.leaves(arrival.source)
+            self._means.guard.leaves(arrival.source)
+
+    def room(self, user: str) -> bool:
+        """Whether this user may have one more session; it counts from now on."""
+        if self._users[user] >= self._limits.per_user:
+            return False
+        self._users[user] += 1
+        return True
+
+    def _session_left(self, session: Session, user: str) -> None:
+        if session in self._sessions:
+            self._sessions.discard(session)
+            self._users[user] -= 1
+            if not self._users[user]:
+                del self._users[user]
 
     async def _close_idle(self) -> None:
         """A connection is idle while it asks for nothing, and nothing that it asked for is under
         way."""
         while True:
             await asyncio.sleep(IDLE_ROUND_SECONDS)
-            before = self._clock() - int(self._limits.idle_s * S_NS)
+            before = self._means.clock() - int(self._limits.idle_s * S_NS)
             for arrival in tuple(self._arrivals):
                 if arrival.busy_until < before and arrival.connection is not None:
                     arrival.connection.close()
 
-    def _session(self, arrival: Arrival) -> NewSession:
+    def session(self, arrival: Arrival) -> NewSession:
         def new(channel: SSHServerChannel[bytes]) -> Session:
-            visit = Visit(self._exchange, arrival.standing, self._habits_of, self._shared)
+            visit = Visit(self._exchange, arrival.standing, self._means.habits_of, self._shared)
             session = Session(
                 channel,
                 visit,
                 Acts(visit, self._slots),
-                Pace(self._limits.rate, self._ticks, asyncio.sleep),
+                Pace(self._limits.rate, self._means.ticks, asyncio.sleep),
                 files_max=self._limits.files,
-                over=lambda: self._guard.over_limit(arrival.source),
-                left=self._sessions.discard,
+                over=lambda: self._means.guard.over_limit(arrival.source),
+                left=lambda each: self._session_left(each, arrival.user),
+                measure=self._means.measure,
+                ticks=self._means.ticks,
             )
             self._sessions.add(session)
             return session

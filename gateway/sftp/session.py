@@ -27,18 +27,22 @@ from asyncssh import (
 )
 
 from gateway.errors import CrossdockError, NotFound, TooBusy
+from gateway.notifications import FILE_DOOR
 from gateway.sftp.acts import MTIME, Acts, How
 from gateway.sftp.errors import status_of, text_of
 from gateway.sftp.pace import Pace
 from gateway.sftp.reading import Download
 from gateway.sftp.visit import S_NS, Entry, Visit
 from gateway.sftp.writing import Upload
+from gateway.telemetry import Request
 
 FILE_MODE = stat.S_IFREG | 0o640
 FOLDER_MODE = stat.S_IFDIR | 0o750
 NEVER_ASKED = 0
 """The owner's numbers, which mean nothing here."""
 
+OK, REFUSED, FAILED = 200, 403, 500
+"""How requests are counted: in HTTP's classes, as those of the other door."""
 NO_LINKS = "there are no links here"
 QUIET = (NotFound,)
 """Errors that jobs ask for: whether a file is there is found out by looking."""
@@ -61,6 +65,8 @@ class Session(SFTPServer):
         files_max: int,
         over: Callable[[], None],
         left: Callable[[Session], None],
+        measure: Callable[[Request], None],
+        ticks: Callable[[], float],
     ) -> None:
         super().__init__(channel)
         self._visit = visit
@@ -69,6 +75,8 @@ class Session(SFTPServer):
         self.files_max = files_max
         self._over = over
         self._left = left
+        self._measure = measure
+        self._ticks = ticks
         self._files: set[Upload | Download] = set()
         self.dropping = False
         self.ended = asyncio.Event()
@@ -264,15 +272,19 @@ class Session(SFTPServer):
         self._left(self)
 
     async def _told(self, act: str, path: bytes, doing: Awaitable[T]) -> T:
+        began, status = self._ticks(), OK
         try:
             return await doing
         except CrossdockError as error:
-            raise self._refused(act, path, error) from error
-        except (sftp.SFTPError, EOFError):
-            raise
+            refused = self._refused(act, path, error)
+            status = FAILED if isinstance(refused, sftp.SFTPFailure) else REFUSED
+            raise refused from error
         except Exception as error:
+            status = FAILED
             log.exception("an sFTP request failed", extra={"act": act})
             raise sftp.SFTPFailure("something went wrong inside; the log says what") from error
+        finally:
+            self._measure(Request(FILE_DOOR, act, status, self._ticks() - began))
 
     def _refused(self, act: str, path: bytes, error: CrossdockError) -> sftp.SFTPError:
         """The status; and the text on the job's own log, which most clients don't show else."""

@@ -19,7 +19,9 @@ from gateway.exchange import Span
 from gateway.habits import USUAL, Habits
 from gateway.logins import Login
 from gateway.model import Caller
+from gateway.sftp.arrival import Means
 from gateway.sftp.door import Limits, SftpDoor
+from gateway.telemetry import Request
 from tests.model.world import World, caller, ref
 
 TOPOLOGY = """
@@ -82,6 +84,7 @@ class Bed(World):
         self.habits: dict[str, Habits] = {}
         self.logins: dict[str, Login] = {}
         self.strangers: list[str] = []
+        self.requests: list[Request] = []
         self.guard = FakeGuard()
         for party, name in (("acme", "erp"), ("acme", "reader"), ("globex", "erp")):
             self.logins[f"{party}.{name}"] = self._login(party, name)
@@ -93,17 +96,21 @@ class Bed(World):
 
     def new_door(self, host_key: bytes, limits: Limits) -> SftpDoor:
         ids = itertools.count(1)
-        return SftpDoor(
-            self.exchange,
+        means = Means(
             lookup=self.logins.get,
             matches=_matches,
             habits_of=lambda who: self.habits.get(f"{who.party}.{who.name}", USUAL),
             guard=self.guard,
             observe=self.events.append,
             stranger=self.strangers.append,
+            measure=self.requests.append,
             clock=lambda: self.now,
             ticks=time.monotonic,
             ids=lambda: f"s{next(ids)}",
+        )
+        return SftpDoor(
+            self.exchange,
+            means,
             host_keys=[host_key],
             limits=limits,
         )
