@@ -23,6 +23,7 @@ from gateway.catalog.checks import Loss as Loss
 from gateway.catalog.checks import Spot as Spot
 from gateway.catalog.depots import Depots as Depots
 from gateway.catalog.depots import Imported as Imported
+from gateway.catalog.depots import Origin as Origin
 from gateway.catalog.kept import Policies as Policies
 from gateway.catalog.kept import Settings as Settings
 from gateway.catalog.noticing import Configurations as Configurations

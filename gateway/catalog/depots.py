@@ -8,6 +8,15 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose import it is, and of what. `source` stands for all that tells one import from another:
+    the depot's folder, where its files go, the party."""
+
+    party: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
     """A file as it was when it was taken over. `version` is what it became last, "" if nothing yet.
     With an `upload` that state is not a version yet: it is being written as that staged file."""
@@ -19,12 +28,13 @@ class Imported:
 
 
 class Depots(Protocol):
-    """What an import needs. A source is a depot's folder and where its files go."""
+    """What an import needs."""
 
-    async def imported(self, source: str, paths: Collection[str]) -> Mapping[str, Imported]:
+    async def imported(self, origin: Origin, paths: Collection[str]) -> Mapping[str, Imported]:
         """What is known of these files; those never seen are left out."""
         ...
 
-    async def note_imported(self, source: str, files: Mapping[str, Imported]) -> None:
-        """ONE transaction. What was known of these files is replaced."""
+    async def note_imported(self, origin: Origin, files: Mapping[str, Imported]) -> None:
+        """ONE transaction. What was known of these files is replaced; and where one is a version,
+        the party's own tree shows from then on when it was modified there (Stagings.show_time)."""
         ...

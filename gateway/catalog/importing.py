@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from gateway.catalog.depots import Imported
+from gateway.catalog.depots import Imported, Origin
 from gateway.catalog.desk import Desk
 from gateway.catalog.rows import dumps
+from gateway.catalog.staging import SHOW_TIME
 from gateway.catalog.writer import Transaction
 
 KNOWN = """
@@ -16,15 +17,17 @@ KEEP = "INSERT OR REPLACE INTO depot_files VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class SqliteDepots(Desk):
-    async def imported(self, source: str, paths: Collection[str]) -> Mapping[str, Imported]:
-        rows = self.reader.all(KNOWN, (source, dumps(list(paths))))
+    async def imported(self, origin: Origin, paths: Collection[str]) -> Mapping[str, Imported]:
+        rows = self.reader.all(KNOWN, (origin.source, dumps(list(paths))))
         return {path: Imported(*rest) for path, *rest in rows}
 
-    async def note_imported(self, source: str, files: Mapping[str, Imported]) -> None:
+    async def note_imported(self, origin: Origin, files: Mapping[str, Imported]) -> None:
         def work(tx: Transaction) -> None:
             for path, file in files.items():
-                row = (source, path, file.mtime, file.size, file.version, file.upload)
-                tx.run(KEEP, row)
+                state = (file.mtime, file.size, file.version, file.upload)
+                tx.run(KEEP, (origin.source, path, *state))
+                if file.version and not file.upload:
+                    tx.run(SHOW_TIME, (origin.party, file.version, file.mtime))
 
         if files:
             await self.write(work)

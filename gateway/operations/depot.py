@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -16,25 +16,14 @@ import asyncssh
 
 from gateway.errors import BadInput, DepotUnavailable, HostKeyDiffers, HostKeyUnknown
 from gateway.identity import Secret
+from gateway.stores.sftp_dial import CONNECT_SECONDS, Where, dial
+from gateway.stores.sftp_pins import Pins, pins_of
 
 T = TypeVar("T")
 
 PORT = 22
-CONNECT_SECONDS_MAX = 20.0
-"""For the connection, and again for the login."""
-KEEPALIVE_SECONDS = 15
-KEEPALIVES_LOST_MAX = 4
-FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
-"""What is asked for first: the other ciphers cost twice the time or more."""
-FAMILIES = (
-    ("ssh-ed25519",),
-    ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
-    ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"),
-)
-"""The host keys that a server may have beside each other, each with its signatures: one that is
-pinned by its fingerprint alone is asked for one by one."""
-
-_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
+_BARE = re.compile(r"#.*|SHA256:.*|ssh-(ed25519|rsa|dss)|ecdsa-sha2-nistp\d+")
+"""What a line begins with that names no host."""
 _USER_AND_HOST = "expected sftp://USER@HOST[:PORT]/PATH"
 
 
@@ -67,12 +56,8 @@ class Access:
         return bool(self.identity.reveal() or self.password.reveal())
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """The host keys that are trusted, by fingerprint, and the families that they may be of."""
-
-    fingerprints: frozenset[str] = frozenset()
-    families: tuple[tuple[str, ...], ...] = ()
+UNKNOWN = Pins(frozenset(), ())
+"""No key is trusted, so a server can only show its own."""
 
 
 def depot_of(text: str) -> Depot:
@@ -97,39 +82,21 @@ def depot_of(text: str) -> Depot:
     return Depot(user, parts.hostname, port, path.rstrip(b"/") or b"/")
 
 
-def pin_of(text: str, depot: Depot) -> Pin:
-    """A fingerprint (`SHA256:…`), public keys (`ssh-ed25519 AAAA…`, one a line), or lines as of
-    known_hosts, of which those count that name this host. BadInput if there is nothing of that."""
-    text = text.strip()
-    if _FINGERPRINT.fullmatch(text):
-        return Pin(frozenset({text.rstrip("=")}), ((), *FAMILIES))
-    keys = list(_keys(text, depot))
-    if not keys:
-        raise BadInput(
-            f"no host key of {depot.place} is given: expected SHA256:…, a public key as "
-            "`ssh-ed25519 AAAA…`, or a file with such lines or of the form of known_hosts"
-        )
-    families = tuple(each for each in FAMILIES if any(_name(key) in each for key in keys))
-    return Pin(frozenset(key.get_fingerprint() for key in keys), families or ((),))
-
-
-def _keys(text: str, depot: Depot) -> Iterator[asyncssh.SSHKey]:
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+def pins_for(text: str, depot: Depot) -> Pins:
+    """A fingerprint or public keys, as pins_of takes them; of lines as of known_hosts those alone
+    that name this host, hashed or not. ConfigError, BadInput where there is nothing of that."""
+    words = [line.split()[0] for line in text.splitlines() if line.split()]
+    if all(_BARE.fullmatch(word) for word in words):
+        return pins_of(text)
     try:
-        yield from [asyncssh.import_public_key(line) for line in lines]
-        return
-    except asyncssh.KeyImportError:
-        pass  # then they are lines of known_hosts
-    try:
-        known = asyncssh.import_known_hosts("\n".join(lines) + "\n")
-    except ValueError:
-        return
+        known = asyncssh.import_known_hosts(text.rstrip("\n") + "\n")
+    except ValueError as error:
+        raise BadInput(f"the host key's file is not of the form of known_hosts: {error}") from None
     port = None if depot.port == PORT else depot.port
-    yield from known.match(depot.host, "", port)[0]
-
-
-def _name(key: asyncssh.SSHKey) -> str:
-    return key.get_algorithm()
+    keys = known.match(depot.host, "", port)[0]
+    if not keys:
+        raise BadInput(f"the host key's file names no key of {depot.place}")
+    return pins_of("\n".join(_line(key) for key in keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,26 +107,12 @@ class Session:
     abandon: Callable[[], None]
 
 
-class _Client(asyncssh.SSHClient):
-    """Trusts what is pinned, and remembers what it was shown."""
-
-    def __init__(self, pin: Pin) -> None:
-        self._pin = pin
-        self.offered: asyncssh.SSHKey | None = None
-
-    def validate_host_public_key(
-        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
-    ) -> bool:
-        self.offered = key
-        return key.get_fingerprint() in self._pin.fingerprints
-
-
 async def visit(
-    depot: Depot, access: Access, pin: Pin, work: Callable[[Session], Awaitable[T]]
+    depot: Depot, access: Access, pins: Pins, work: Callable[[Session], Awaitable[T]]
 ) -> T:
     """Does something in a session, with paths as bytes. Raises as `opened`. Cancelled, it takes the
     connection away first: a server that does not answer must not hold up the end."""
-    connection = await opened(depot, access, pin)
+    connection = await opened(depot, access, pins)
     try:
         try:
             client = await connection.start_sftp_client(path_encoding=None)
@@ -178,75 +131,48 @@ async def visit(
         await connection.wait_closed()
 
 
-async def opened(depot: Depot, access: Access, pin: Pin) -> asyncssh.SSHClientConnection:
+async def opened(depot: Depot, access: Access, pins: Pins) -> asyncssh.SSHClientConnection:
     """A connection that is logged in. Raises HostKeyUnknown where nothing is pinned,
-    HostKeyDiffers, BadInput where the login is refused, DepotUnavailable. The families of keys that
-    the pinned one may be of are tried until the server shows it."""
-    proof = _proof(access)
-    shown: dict[str, asyncssh.SSHKey] = {}
-    for family in pin.families or ((),):
-        client = _Client(pin)
+    HostKeyDiffers, BadInput where the login is refused, DepotUnavailable."""
+    where = Where(depot.host, depot.port, depot.user, pins, *_proof(access))
+    shown: list[asyncssh.SSHKey] = []
+    for kind in pins.kinds or ((),):
         try:
-            return await _connection(depot, proof, client, family)
+            return await dial(where, kind, shown)
         except asyncssh.HostKeyNotVerifiable:
-            if client.offered is not None:
-                shown[client.offered.get_fingerprint()] = client.offered
+            continue  # it may have one of another kind, too
         except asyncssh.PermissionDenied as error:
             raise BadInput(
                 f"{depot.place} does not let {depot.user} in: it refused the key or password"
             ) from error
         except asyncssh.KeyExchangeFailed as error:
-            if family is pin.families[-1] and not shown:
+            if kind is pins.kinds[-1] and not shown:
                 raise DepotUnavailable(_unreached(depot, error)) from error
-        except (OSError, TimeoutError, asyncssh.Error) as error:
+        except (OSError, asyncssh.Error) as error:
             raise DepotUnavailable(_unreached(depot, error)) from error
-    raise _distrust(depot, pin, shown.values())
+    raise _distrust(depot, pins, shown)
 
 
-async def _connection(
-    depot: Depot, proof: dict[str, object], client: _Client, family: tuple[str, ...]
-) -> asyncssh.SSHClientConnection:
-    """Nothing of this machine's own SSH set-up counts: no config file, agent or key of a user."""
-    return await asyncssh.connect(
-        depot.host,
-        depot.port,
-        config=None,
-        username=depot.user,
-        client_factory=lambda: client,
-        known_hosts=([], [], []),
-        agent_path=None,
-        encryption_algs="^" + ",".join(FAST),
-        server_host_key_algs=list(family) or (),
-        compression_algs=None,
-        connect_timeout=CONNECT_SECONDS_MAX,
-        login_timeout=CONNECT_SECONDS_MAX,
-        keepalive_interval=KEEPALIVE_SECONDS,
-        keepalive_count_max=KEEPALIVES_LOST_MAX,
-        **proof,
-    )
-
-
-def _proof(access: Access) -> dict[str, object]:
-    password = access.password.reveal()
+def _proof(access: Access) -> tuple[asyncssh.SSHKey | None, str | None]:
+    password = access.password.reveal() or None
     if not access.identity.reveal():
-        return {"client_keys": None, "password": password}
+        return None, password
     try:
         passphrase = access.passphrase.reveal() or None
-        key = asyncssh.import_private_key(access.identity.reveal(), passphrase)
+        return asyncssh.import_private_key(access.identity.reveal(), passphrase), password
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
         raise BadInput(f"the identity is no private key that can be used: {error}") from None
-    return {"client_keys": [key], "password": password or None}
 
 
-def _distrust(depot: Depot, pin: Pin, shown: Iterable[asyncssh.SSHKey]) -> BadInput:
+def _distrust(depot: Depot, pins: Pins, shown: Sequence[asyncssh.SSHKey]) -> BadInput:
     offered = "\n".join(f"  {_line(key)}\n  {key.get_fingerprint()}" for key in shown)
-    if not pin.fingerprints:
+    if not pins.fingerprints:
         return HostKeyUnknown(
             f"the host key of {depot.place} is not pinned. It offers\n{offered}\n"
             "Compare that with what its operator tells you on another way; if it is the same, give "
             "one of the two lines as --host-key. Nothing was sent"
         )
-    pinned = "\n".join(f"  {each}" for each in sorted(pin.fingerprints))
+    pinned = "\n".join(f"  {each}" for each in sorted(pins.fingerprints))
     return HostKeyDiffers(
         f"the host key of {depot.place} is not the one that is pinned. It offers\n{offered}\n"
         f"and pinned is\n{pinned}\n"
@@ -266,7 +192,7 @@ def _unreached(depot: Depot, error: BaseException) -> str:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
-        return f"no answer within {CONNECT_SECONDS_MAX:.0f} s"
+        return f"no answer within {CONNECT_SECONDS:.0f} s"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from gateway.catalog import Origin
 from gateway.errors import BadInput, Conflict, DepotRefused, NotFound
 from gateway.identity import Secret
 from gateway.model import Bucket, Caller, Principal
 from gateway.operations.control import Progress
-from gateway.operations.depot import Access, Depot, Pin, Session, depot_of, pin_of, visit
+from gateway.operations.depot import UNKNOWN, Access, Depot, Session, depot_of, pins_for, visit
 from gateway.operations.depot_walk import Selection, depot_errors
 from gateway.operations.importing import IMPORTER, OUTCOMES, Import, Importing, Tally
 from gateway.operations.site import Site
@@ -30,7 +31,7 @@ class ImportCommand:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._running: set[str] = set()
+        self._running: set[Origin] = set()
 
     async def run(self, arguments: Mapping[str, Any], progress: Progress) -> Any:
         """One round. `depot` (its address), `host_key`, `bucket`, `prefix`, `party`; maybe
@@ -38,18 +39,18 @@ class ImportCommand:
         (seconds), `dry`."""
         depot = depot_of(_text(arguments, "depot"))
         key = str(arguments.get("host_key") or "")
-        pin = pin_of(key, depot) if key else Pin()
+        pins = pins_for(key, depot) if key else UNKNOWN
         access = Access(*(Secret(str(arguments.get(name) or "")) for name in PROOFS))
-        if pin.fingerprints and not access.given:
+        if pins.fingerprints and not access.given:
             raise BadInput("give --identity FILE or --password-from env:NAME or file:PATH")
         this = await self._import(depot, arguments)
-        if this.source in self._running:
+        if this.origin in self._running:
             raise Conflict(f"an import of {depot.place} into that place is under way already")
-        self._running.add(this.source)
+        self._running.add(this.origin)
         try:
-            tally = await visit(depot, access, pin, partial(self._round, depot, this, progress))
+            tally = await visit(depot, access, pins, partial(self._round, depot, this, progress))
         finally:
-            self._running.discard(this.source)
+            self._running.discard(this.origin)
         counts = {name: tally.counts[name] for name in OUTCOMES}
         return {**counts, "bytes": tally.bytes, "dry": this.dry, "left": tally.left}
 
@@ -69,13 +70,18 @@ class ImportCommand:
         if not isinstance(settled, int) or settled < 0:
             raise BadInput("settled is a number of seconds")
         parts = (depot.user, depot.place, depot.path.hex(), principal.party, bucket.name, prefix)
+        source = hashlib.sha256("\n".join(parts).encode()).hexdigest()[: 2 * SOURCE_BYTES]
         return Import(
-            source=hashlib.sha256("\n".join(parts).encode()).hexdigest()[: 2 * SOURCE_BYTES],
+            origin=Origin(principal.party, source),
             caller=Caller(principal, DOOR),
             root=depot.path,
             bucket=bucket,
             prefix=prefix,
-            selection=Selection(_patterns(arguments, "include"), _patterns(arguments, "exclude")),
+            selection=Selection(
+                _patterns(arguments, "include"),
+                _patterns(arguments, "exclude"),
+                self._site.mesh.habits(principal),
+            ),
             settled=settled,
             dry=bool(arguments.get("dry")),
         )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from gateway.catalog import Expect, Imported, Staged
+from gateway.catalog import Expect, Imported, Origin, Staged
 from gateway.errors import (
     Conflict,
     CrossdockError,
@@ -28,6 +28,7 @@ from gateway.errors import (
 )
 from gateway.exchange.floor import check_key
 from gateway.exchange.intake import Relayed
+from gateway.exchange.staging import typed
 from gateway.exchange.terms import Draft, Found
 from gateway.model import PART_NUMBER_MAX, Bucket, Caller, Held, ObjectRef
 from gateway.operations.depot import Session
@@ -72,7 +73,7 @@ class Import:
     """What becomes of which folder: `root` is its path in the depot, `prefix` stands before each
     key. Files younger than `settled` seconds are left for the next round."""
 
-    source: str
+    origin: Origin
     caller: Caller
     root: bytes
     bucket: Bucket
@@ -145,7 +146,7 @@ class Importing:
 
     async def _jobs(self, page: Sequence[RemoteFile]) -> Sequence[_Job]:
         catalog, this = self._site.catalog, self._this
-        known = await catalog.imported(this.source, [file.path for file in page])
+        known = await catalog.imported(this.origin, [file.path for file in page])
         jobs = []
         for file in page:
             row = known.get(file.path)
@@ -215,7 +216,7 @@ class Importing:
 
     async def _take(self, job: _Job) -> Found:
         file = job.file
-        draft = Draft(metadata={MTIME: str(file.mtime)})
+        draft = Draft(headers=typed(job.ref.key), metadata={MTIME: str(file.mtime)})
         async with opened_file(self._client, file) as source:
             if file.size > PART_BYTES:
                 return await self._in_parts(job, draft, source)
@@ -232,7 +233,7 @@ class Importing:
             staged = await staging.begin(caller, job.ref, draft)
             version = job.known.version if job.known else ""
             begun = Imported(file.mtime, file.size, version, staged.upload.id)
-            await self._site.catalog.note_imported(self._this.source, {file.path: begun})
+            await self._site.catalog.note_imported(self._this.origin, {file.path: begun})
         part = max(PART_BYTES, -(-file.size // PART_NUMBER_MAX))
         while staged.size < file.size:
             length = min(part, file.size - staged.size)
@@ -265,7 +266,7 @@ class Importing:
 
     async def _flush(self) -> None:
         notes, self._notes = self._notes, {}
-        await self._site.catalog.note_imported(self._this.source, notes)
+        await self._site.catalog.note_imported(self._this.origin, notes)
 
 
 def judged(file: RemoteFile, known: Imported | None, held: Held | None) -> str:

@@ -23,8 +23,9 @@ from gateway.stores.gcs_wire import ENDPOINT as GCS_ENDPOINT
 from gateway.stores.gcs_wire import Bucket
 from gateway.stores.profiles import PROFILES
 from gateway.stores.sftp import SftpStore
+from gateway.stores.sftp_dial import Where
 from gateway.stores.sftp_pins import pins_of
-from gateway.stores.sftp_pool import LINE_USERS_MAX, LINES_MAX, Where
+from gateway.stores.sftp_pool import LINE_USERS_MAX, LINES_MAX
 from gateway.stores.wrappers import Measure, Measured, Place, Tries, wrapped
 
 DEFAULT_REGION = "us-east-1"

@@ -33,7 +33,8 @@ from gateway.model import Chunks
 from gateway.stores import Natural, Parcel, Placed, Stat, Written, bodies, naming
 from gateway.stores.naming import Path
 from gateway.stores.sftp_copies import SECOND_NS, Copies, hash_in
-from gateway.stores.sftp_pool import Pool, Where
+from gateway.stores.sftp_dial import Where
+from gateway.stores.sftp_pool import Pool
 from gateway.stores.sftp_wire import Staged, Tree, etag_of, is_file
 from gateway.stores.waiting import ended, undone
 

@@ -13,7 +13,7 @@ from gateway.errors import ConfigError
 _FAMILIES = (
     ("ssh-ed25519",),
     ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
-    ("rsa-sha2-512", "rsa-sha2-256"),
+    ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"),  # the last for servers from before 2016
 )
 _FAMILY_OF = MappingProxyType(
     {"ssh-rsa": _FAMILIES[2]} | {name: family for family in _FAMILIES for name in family}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 import asyncssh
 
 from gateway.errors import CrossdockError, StoreRefused, StoreUnavailable
+from gateway.stores.sftp_dial import CONNECT_SECONDS, Where, dial
 from gateway.stores.sftp_errors import FAILURES, breaks, told
-from gateway.stores.sftp_pins import Pins
 
 LINES_MAX = 4
 """Connections at once; a partner's server often allows no more than ten."""
@@ -22,50 +21,12 @@ LINE_SHARED_FROM = 4
 
 LINE_USERS_MAX = 64
 LINE_WAIT_SECONDS = 30.0
-CONNECT_SECONDS = 20.0
 REQUEST_SECONDS = 120.0
 IDLE_SECONDS = 60.0
 """A connection that nobody uses is closed after this."""
 
-KEEPALIVE_SECONDS = 15.0
-KEEPALIVES_MISSED_MAX = 3
-
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class _Knowing(asyncssh.SSHClient):
-    """Knows the pinned keys alone; `shown` is the one that the server came with."""
-
-    def __init__(self, pins: Pins) -> None:
-        self._pins = pins
-        self.shown = ""
-
-    def validate_host_public_key(
-        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
-    ) -> bool:
-        self.shown = key.get_fingerprint()
-        return self.shown in self._pins.fingerprints
-
-
-def _nobody(_host: str, _address: str, _port: int | None) -> Sequence[Sequence[str]]:
-    """The known hosts of whoever runs this count for nothing."""
-    return ([], [], [])
-
-
-# --- connections ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """The server, and who we are there."""
-
-    host: str
-    port: int
-    user: str
-    pins: Pins
-    key: asyncssh.SSHKey | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
 
 
 class Line:
@@ -209,26 +170,10 @@ class Pool:
         )
 
     async def _opened(self, kind: Sequence[str]) -> Line:
-        where, knowing = self._where, _Knowing(self._where.pins)
+        where, shown = self._where, list[asyncssh.SSHKey]()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await asyncssh.connect(
-                    where.host,
-                    where.port,
-                    username=where.user,
-                    client_factory=_given(knowing),
-                    known_hosts=_nobody,
-                    server_host_key_algs=kind,
-                    client_keys=[where.key] if where.key else None,
-                    password=where.password,
-                    agent_path=None,
-                    config=None,
-                    gss_host=None,
-                    compression_algs=None,
-                    utf8_decode_errors="replace",
-                    keepalive_interval=KEEPALIVE_SECONDS,
-                    keepalive_count_max=KEEPALIVES_MISSED_MAX,
-                )
+                connection = await dial(where, kind, shown)
                 try:
                     return Line(connection, await connection.start_sftp_client())
                 except BaseException:
@@ -238,7 +183,7 @@ class Pool:
             raise StoreUnavailable("The sFTP server does not answer in time.") from error
         except asyncssh.HostKeyNotVerifiable as error:
             raise StoreRefused(
-                f"The sFTP server shows the host key {knowing.shown}, which is not the one that is"
+                f"The sFTP server shows the host key {_named(shown)}, which is not the one that is"
                 " pinned: it is another server, or it has a new key."
             ) from error
         except asyncssh.PermissionDenied as error:
@@ -251,5 +196,5 @@ class Pool:
 _OTHER_KEY = (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed)
 
 
-def _given(client: _Knowing) -> Callable[[], asyncssh.SSHClient]:
-    return lambda: client
+def _named(shown: Sequence[asyncssh.SSHKey]) -> str:
+    return ", ".join(key.get_fingerprint() for key in shown)

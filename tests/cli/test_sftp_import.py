@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ from gateway.operations.control import ask
 from gateway.operations.importing import PART_BYTES
 from tests.cli.depot import PASSWORD, DepotServer
 from tests.cli.site import Site, eventually, first, s3
+from tests.counterparts import servers
 
 INTO = "orders/invoices"
 
@@ -66,6 +68,12 @@ def test_files_become_versions_with_their_times_and_are_shared_by_policy(
             assert await to_thread(content, client, "invoices/empty") == b""
         head = await to_thread(acme.head_object, Bucket="orders", Key="invoices/a.csv")
         assert head["ResponseMetadata"]["HTTPHeaders"]["x-amz-meta-mtime"] == "1354040105"
+        assert head["ContentType"] == "text/csv"
+        catalog = gateway.house.catalog
+        held = await catalog.head("acme", ObjectRef("orders", "invoices/a.csv"))
+        assert held is not None
+        shown = await catalog.shown_times("acme", [held.version.id])
+        assert list(shown.values()) == [1354040105]
 
         async def copied() -> bool:
             return (site.folder / "globex/in/invoices/2012/deep/b ä.csv").exists()
@@ -92,6 +100,41 @@ def test_without_a_gateway_it_goes_by_the_policy_in_force(site: Site, depot: Dep
     assert len(site.ask("who-has", "orders/invoices/a.csv")["holders"]) == 3
     again = site.ask(*depot.words(INTO, path="/in/"))
     assert (again["imported"], again["known"]) == (0, 1)
+
+
+def test_from_openssh_itself(site: Site) -> None:
+    """Enough bytes for many requests at once, names of any kind, folders in folders."""
+    start(site)
+    big = os.urandom(1024 * 1024) * 20
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(servers.sshd())
+        except servers.Absent as error:
+            pytest.skip(str(error))
+        for name, data in (("big.bin", big), ("a b/ü/c.csv", b"c"), ("a b/empty", b"")):
+            path = server.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            os.utime(path, (1354040105, 1354040105))
+        (server.folder / "link").symlink_to("big.bin")
+        (server.folder / "shut").write_bytes(b"x")
+        os.utime(server.folder / "shut", (5, 5))
+        (server.folder / "shut").chmod(0)
+        words = ("sftp", "import", f"sftp://{server.user}@127.0.0.1:{server.port}{server.folder}")
+        known = ("--as", "acme", "--host-key", server.host_key, "--identity", str(server.key))
+        done = site.ask(*words, INTO, *known, code=1)
+        outcomes = {each["path"]: each["outcome"] for each in done["left"]}
+        assert outcomes == {"link": "refused", "shut": "failed"}
+        assert done["imported"] == 3
+        assert site.ask(*words, INTO, *known, code=1)["known"] == 3
+
+    async def story(gateway: Running) -> None:
+        made = await to_thread(site.ask, "key", "create", "acme", "erp")
+        client = s3(gateway, made["id"], made["secret"])
+        assert await to_thread(content, client, "invoices/big.bin") == big
+        assert await to_thread(content, client, "invoices/a b/ü/c.csv") == b"c"
+
+    asyncio.run(site.running(story))
 
 
 # --- whom it trusts ----------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.catalog import Imported
-from gateway.errors import BadInput, DepotRefused, DepotUnavailable
+from gateway.errors import BadInput, ConfigError, DepotRefused, DepotUnavailable
 from gateway.model import Grant, Held, Mode, ObjectRef, Version
-from gateway.operations.depot import FAMILIES, Depot, depot_of, pin_of
+from gateway.operations.depot import Depot, depot_of, pins_for
 from gateway.operations.depot_walk import RemoteFile, Selection, Walk
 from gateway.operations.importing import IMPORTED, KEPT, KNOWN, MTIME, judged
 from gateway.policy.patterns import compiled
@@ -51,22 +51,25 @@ def test_an_address_with_ipv6_is_shown_as_it_was_written() -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_pin_or_bad_input(text: str) -> None:
+def test_any_text_is_a_host_key_or_bad_input(text: str) -> None:
     try:
-        pin = pin_of(text, HOST)
-    except BadInput:
+        pins = pins_for(text, HOST)
+    except (BadInput, ConfigError):
         return
-    assert pin.fingerprints
+    assert pins.fingerprints
 
 
-@pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])
-def test_a_public_key_is_asked_for_by_its_family(kind: str) -> None:
-    key = asyncssh.generate_private_key(kind).convert_to_public()
-    pin = pin_of(key.export_public_key().decode(), HOST)
-    assert pin.fingerprints == {key.get_fingerprint()}
-    (family,) = pin.families
-    assert kind in family
-    assert pin_of(key.get_fingerprint(), HOST).families == ((), *FAMILIES)
+def test_of_known_hosts_the_lines_of_this_host_count_alone() -> None:
+    ours, theirs = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    lines = [f"{ours.export_public_key().decode().strip()}", theirs.export_public_key().decode()]
+    text = f"ssh-files.example.com,files.example.com {lines[0]}\nssh-other.example {lines[1]}"
+    assert pins_for(text, HOST).fingerprints == {ours.get_fingerprint()}
+    with pytest.raises(BadInput, match="no key of"):
+        pins_for(text, Depot("u", "ftp.example.com", 22, b"/"))
+    assert pins_for("\n".join(lines), HOST).fingerprints == {
+        ours.get_fingerprint(),
+        theirs.get_fingerprint(),
+    }
 
 
 # --- what becomes of a file --------------------------------------------------------------------
