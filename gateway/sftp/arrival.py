@@ -10,7 +10,8 @@ import asyncio
 import base64
 import hmac
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Protocol
@@ -93,7 +94,9 @@ class Arrival(SSHServer):
         self.user = ""
         self.source = ""
         self.id = means.ids()
-        self.busy_until = means.clock()
+        self.working = 0
+        self.asked_at = means.clock()
+        self.uploads = 0
         self.connection: SSHServerConnection | None = None
 
     # --- the connection ------------------------------------------------------------------------
@@ -234,7 +237,6 @@ class Arrival(SSHServer):
         login = self._means.lookup(self.user)
         if login is None or not self._still(login) or not self._from_allowed(login):
             raise Denied("this login is no longer in force")
-        self.busy_until = self._means.clock()
         return Caller(login.principal, FILE_DOOR, self.id)
 
     def _still(self, login: Login) -> bool:
@@ -243,6 +245,21 @@ class Arrival(SSHServer):
             return False
         lines = (*login.keys, *login.authorities)
         return all(_listed(each, lines) or each in login.passwords for each in self._proofs)
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Around every request of every session."""
+        self.working += 1
+        try:
+            yield
+        finally:
+            self.working -= 1
+            self.asked_at = self._means.clock()
+
+    def idle_since(self, moment: int) -> bool:
+        """Nothing was asked since then, nothing is under way, and no file is open for writing:
+        its upload may be slow, but it is not over."""
+        return not self.working and not self.uploads and self.asked_at < moment
 
     # --- what it opens -------------------------------------------------------------------------
 

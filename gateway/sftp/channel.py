@@ -65,6 +65,10 @@ class Handler(SFTPServerHandler):
         super().__init__(session, reader, writer, VERSION)
         self._session = session
 
+    async def _process_packet(self, pkttype: int, pktid: int, packet: Any) -> None:
+        with self._session.arrival.request():
+            await super()._process_packet(pkttype, pktid, packet)
+
     async def _cleanup(self, exc: Exception | None) -> None:
         """What is still open now was not closed by the client. Each file is on its own: one that
         can't be kept must not take the others with it."""

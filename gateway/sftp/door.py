@@ -177,12 +177,15 @@ class SftpDoor:
             await asyncio.sleep(IDLE_ROUND_SECONDS)
             before = self._means.clock() - int(self._limits.idle_s * S_NS)
             for arrival in tuple(self._arrivals):
-                if arrival.busy_until < before and arrival.connection is not None:
+                if arrival.idle_since(before) and arrival.connection is not None:
                     arrival.connection.close()
 
     def session(self, arrival: Arrival) -> NewSession:
         def new(channel: SSHServerChannel[bytes]) -> Session:
-            visit = Visit(self._exchange, arrival.standing, self._means.habits_of, self._shared)
+            began = self._means.clock() // S_NS
+            visit = Visit(
+                *(self._exchange, arrival.standing, self._means.habits_of, self._shared), began
+            )
             session = Session(
                 channel,
                 visit,
@@ -192,6 +195,7 @@ class SftpDoor:
                 over=lambda: self._means.guard.over_limit(arrival.source),
                 left=lambda each: self._session_left(each, arrival.user),
                 measure=self._means.measure,
+                arrival=arrival,
                 ticks=self._means.ticks,
             )
             self._sessions.add(session)

@@ -11,7 +11,9 @@ import logging
 import stat
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar, cast
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Protocol, TypeVar, cast
 
 from asyncssh import (
     FXF_APPEND,
@@ -52,6 +54,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class Attendance(Protocol):
+    """What a session tells its connection of itself."""
+
+    uploads: int
+
+    def request(self) -> AbstractContextManager[None]: ...
+
+
 class Session(SFTPServer):
     """`files_max` open at once; `over` is told of a client that goes beyond a limit."""
 
@@ -67,6 +77,7 @@ class Session(SFTPServer):
         left: Callable[[Session], None],
         measure: Callable[[Request], None],
         ticks: Callable[[], float],
+        arrival: Attendance,
     ) -> None:
         super().__init__(channel)
         self._visit = visit
@@ -77,7 +88,9 @@ class Session(SFTPServer):
         self._left = left
         self._measure = measure
         self._ticks = ticks
+        self.arrival = arrival
         self._files: set[Upload | Download] = set()
+        self._began = visit.began
         self.dropping = False
         self.ended = asyncio.Event()
 
@@ -100,6 +113,7 @@ class Session(SFTPServer):
                 only_new=bool(pflags & FXF_EXCL),
             )
             found = await self._acts.open_to_write(path, how)
+            self.arrival.uploads += 1
             _describe(found, attrs)
         else:
             found = await self._acts.open_to_read(path)
@@ -117,6 +131,7 @@ class Session(SFTPServer):
             await file_obj.close()
             return
         upload = cast(Upload, file_obj)
+        self.arrival.uploads -= 1
         name = f"{upload.ref}".encode()
         # asyncssh's scp closes a file while what ended it passes by: that is no end of the file
         if self.dropping or sys.exc_info()[0] is not None:
@@ -158,7 +173,7 @@ class Session(SFTPServer):
         return await self._told("stat", path, self._stat(path))
 
     async def _stat(self, path: bytes) -> SFTPAttrs:
-        return attrs_of(await self._visit.look(self._visit.spot(path)))
+        return self._shown(await self._visit.look(self._visit.spot(path)))
 
     async def fstat(self, file_obj: object) -> SFTPAttrs:
         if isinstance(file_obj, Download):
@@ -190,7 +205,7 @@ class Session(SFTPServer):
     # --- names ---------------------------------------------------------------------------------
 
     async def scandir(self, path: bytes) -> AsyncIterator[SFTPName]:
-        folder = attrs_of(Entry("", folder=True))
+        folder = self._shown(Entry("", folder=True))
         try:
             spot = self._visit.spot(path)
             entries = self._visit.entries(spot)
@@ -198,9 +213,9 @@ class Session(SFTPServer):
             yield SFTPName(b".", attrs=folder)
             yield SFTPName(b"..", attrs=folder)
             if first is not None:
-                yield SFTPName(first.name.encode(), attrs=attrs_of(first))
+                yield SFTPName(first.name.encode(), attrs=self._shown(first))
             async for entry in entries:
-                yield SFTPName(entry.name.encode(), attrs=attrs_of(entry))
+                yield SFTPName(entry.name.encode(), attrs=self._shown(entry))
         except CrossdockError as error:
             raise self._refused("list", path, error) from error
 
@@ -264,6 +279,10 @@ class Session(SFTPServer):
 
     def format_group(self, gid: int | None) -> str:
         return "-"
+
+    def _shown(self, entry: Entry) -> SFTPAttrs:
+        """A folder is as old as the session: it has no time of its own."""
+        return attrs_of(replace(entry, at=self._began) if entry.folder else entry)
 
     async def exit(self) -> None:
         """scp waits for this status after a good upload."""

@@ -43,7 +43,8 @@ class Shared:
 
 
 class Visit:
-    """`standing` gives the caller as the mesh has it now, or raises Denied."""
+    """`standing` gives the caller as the mesh has it now, or raises Denied. `began` is in seconds
+    since 1970."""
 
     def __init__(
         self,
@@ -51,10 +52,12 @@ class Visit:
         standing: Callable[[], Caller],
         habits_of: HabitsOf,
         shared: Shared,
+        began: int = 0,
     ) -> None:
         self.exchange = exchange
         self.standing = standing
         self.shared = shared
+        self.began = began
         self._habits_of = habits_of
 
     def habits(self, caller: Caller) -> Habits:

@@ -78,8 +78,8 @@ async def _matches(password: str, kept: bytes | None) -> bool:
 class Bed(World):
     """Users are `party.name`; each has a key of its own, and the same password."""
 
-    def __init__(self, folder: Path, files: dict[str, str] | None = None, **limits: Any) -> None:
-        super().__init__(files or FILES)
+    def __init__(self, folder: Path, policies: dict[str, str] | None = None, **limits: Any) -> None:
+        super().__init__(policies or FILES)
         self.folder = folder
         self.habits: dict[str, Habits] = {}
         self.logins: dict[str, Login] = {}
