@@ -16,6 +16,8 @@ from dataclasses import replace
 from typing import Protocol, TypeVar, cast
 
 from asyncssh import (
+    FILEXFER_TYPE_DIRECTORY,
+    FILEXFER_TYPE_REGULAR,
     FXF_APPEND,
     FXF_CREAT,
     FXF_EXCL,
@@ -323,7 +325,9 @@ def _describe(upload: Upload, attrs: SFTPAttrs) -> None:
 
 
 def attrs_of(entry: Entry) -> SFTPAttrs:
+    kind = FILEXFER_TYPE_DIRECTORY if entry.folder else FILEXFER_TYPE_REGULAR
     return SFTPAttrs(
+        type=kind,
         size=0 if entry.folder else entry.size,
         uid=NEVER_ASKED,
         gid=NEVER_ASKED,
