@@ -15,13 +15,18 @@ class CrossdockError(Exception):
     """Something went wrong."""
 
     def __init__(self, message: str | None = None, **details: Any) -> None:
-        said, _, _ = (type(self).__doc__ or "").partition("Details:")  # those are for the code
-        super().__init__(message or " ".join(said.split()))
+        super().__init__(message or usual_message(type(self)))
         self.details: dict[str, Any] = details
 
     @property
     def message(self) -> str:
         return str(self.args[0])
+
+
+def usual_message(kind: type[CrossdockError]) -> str:
+    """What is said where nobody said more."""
+    said, _, _ = (kind.__doc__ or "").partition("Details:")  # those are for the code
+    return " ".join(said.split())
 
 
 # --- who may -----------------------------------------------------------------------------------

@@ -246,7 +246,7 @@ class Acts:
         except NoSuchKey:
             if await self._exchange.staging.make_folder(caller, ref):
                 return
-        raise PreconditionFailed("a file or folder of that name is there already")
+        raise PreconditionFailed
 
     async def drop_folder(self, path: bytes) -> None:
         """BucketNotEmpty while the caller sees anything in it; a folder that only is because of

@@ -43,10 +43,10 @@ def text_of(error: errors.CrossdockError) -> str:
     if isinstance(error, errors.NoSuchBucket | errors.NoSuchKey | errors.VersionIsMarker):
         return "no such file or folder"
     if isinstance(error, errors.PreconditionFailed):
-        return "a file of that name is there already"
+        return "a file or folder of that name is there already"
     if isinstance(error, OWN_WORDS):
         return error.message
-    return str(type(error)())
+    return errors.usual_message(type(error))
 
 
 def status_of(error: errors.CrossdockError) -> sftp.SFTPError:
