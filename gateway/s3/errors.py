@@ -222,6 +222,7 @@ DOMAIN: Mapping[type[errors.CrossdockError], str] = MappingProxyType(
         errors.Occupied: "InternalError",
         errors.ChangedInStore: "InternalError",
         errors.BrokenSource: "IncompleteBody",
+        errors.DepotMoved: "ServiceUnavailable",
         errors.ConfigError: "InternalError",
         errors.DocumentErrors: "InternalError",
         errors.StartRefused: "InternalError",
