@@ -46,7 +46,10 @@ def test_asyncssh_still_closes_files_where_we_step_in() -> None:
         assert len(theirs.parameters) == ours
 
 
-@pytest.mark.parametrize("kind", every(errors.CrossdockError), ids=lambda kind: kind.__name__)
+DOMAIN = [kind for kind in every(errors.CrossdockError) if kind.__module__ == errors.__name__]
+
+
+@pytest.mark.parametrize("kind", DOMAIN, ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status_and_a_text_without_anybodys_store(
     kind: type[errors.CrossdockError],
 ) -> None:
