@@ -13,7 +13,7 @@ from gateway.policy.costs import Price, Prices
 from gateway.policy.schema import Entry
 from gateway.policy.values import Text, mistake, shown
 
-STORE_TYPES = ("file", "s3", "azure", "gcs")
+STORE_TYPES = ("file", "s3", "azure", "gcs", "sftp")
 PRICED_MAX = 10_000
 
 

@@ -25,7 +25,7 @@ WRONG = ("refused", "kept", "failed")
 def adopt(session: Session, store: str, bucket: str, prefix: str, under: str, author: str) -> None:
     """Catalog the objects that lie in a store of topology.yaml, as versions of BUCKET, without
     moving a byte. STORE-URL is PARTY/STORE, or PARTY for its home, or s3://BUCKET/PREFIX,
-    gs://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX, file:///PATH.
+    gs://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX, sftp://HOST[:PORT]/PATH, file:///PATH.
 
     Killed, it goes on where it was when it is called again. Called again later, it picks up what is
     new or was changed. Exits 1 if anything was left out that is no delivered copy.

@@ -19,6 +19,7 @@ LISTED_MAX = 1000
 """What was left out is listed one by one up to here; all of it is counted."""
 
 SETTING = "adopt."
+SFTP_PORT = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Address:
 
 def address_of(mesh: Mesh, text: str) -> Address:
     """PARTY/STORE, or PARTY for its home; s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,
-    az://ACCOUNT/CONTAINER/PREFIX, file:///PATH. BadInput unless topology.yaml declares a store
-    that holds all of it: what nobody declared is read by nobody."""
+    az://ACCOUNT/CONTAINER/PREFIX, sftp://HOST[:PORT]/PATH, file:///PATH. BadInput unless
+    topology.yaml declares a store that holds all of it: what nobody declared is read by nobody."""
     scheme, _, rest = text.partition("://")
     if not rest:
         return _named(mesh, text)
@@ -73,6 +74,9 @@ def _place(spec: StoreSpec) -> tuple[str, str] | None:
         return "gs", f"{spec.bucket}/{spec.prefix}"
     if spec.type == "azure":
         return "az", f"{spec.account}/{spec.container}/{spec.prefix}"
+    if spec.type == "sftp":
+        port = f":{spec.port}" if spec.port != SFTP_PORT else ""
+        return "sftp", f"{spec.host}{port}{spec.path.rstrip('/')}/"
     return ("file", f"{spec.path.rstrip('/')}/") if spec.type == "file" else None
 
 

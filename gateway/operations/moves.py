@@ -42,7 +42,8 @@ def _moved_stores(old: Mesh, new: Mesh) -> Iterator[StoreSpec]:
 def _place(spec: StoreSpec) -> tuple[str, ...]:
     """Where the bytes are; credentials and region may change freely."""
     where = (spec.path, spec.bucket, spec.container, spec.account, spec.prefix, spec.endpoint)
-    return (spec.type, *where)
+    server = (spec.host, str(spec.port), spec.user) if spec.host else ()
+    return (spec.type, *where, *server)
 
 
 def _store_problem(new: Mesh, spec: StoreSpec) -> Problem:

@@ -82,7 +82,7 @@ def _text(model: type[BaseModel], detail: ErrorDetails) -> str:
         ]
         return f"{shown(value)} is none of the choices; {suggestion(str(value), choices)}"
     if kind == "union_tag_not_found":
-        return "`type` is missing; expected file, s3, azure or gcs"
+        return "`type` is missing; expected file, s3, azure, gcs or sftp"
     if kind == "union_tag_invalid":
         choices = context["expected_tags"].replace("'", "").split(", ")
         return f"`{context['tag']}` is no type of store; {suggestion(str(context['tag']), choices)}"

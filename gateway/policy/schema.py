@@ -5,9 +5,9 @@ Field descriptions end up in the JSON Schemas, and so in the editors of the part
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.habits import FLAGS, QUIET_SECONDS, TEMPORARY
 from gateway.model import UNTYPED
@@ -20,6 +20,8 @@ from gateway.policy.values import (
     Endpoint,
     FlagName,
     History,
+    HostKey,
+    HostName,
     KeyPattern,
     KeyPrefix,
     MediaType,
@@ -29,7 +31,9 @@ from gateway.policy.values import (
     Network,
     PartyName,
     PartyOrEveryone,
+    Port,
     Reference,
+    ServerPath,
     Since,
     Size,
     StorePrefix,
@@ -40,6 +44,7 @@ from gateway.policy.values import (
     UserName,
     WebhookUrl,
     YesNo,
+    mistake,
     off,
 )
 
@@ -110,7 +115,38 @@ class GcsStore(Store):
     credentials: GcsCredentials | None = None
 
 
-AnyStore = Annotated[FileStore | S3Store | AzureStore | GcsStore, Field(discriminator="type")]
+class SftpCredentials(Entry):
+    key: Reference | None = Field(None, description="The private key.")
+    passphrase: Reference | None = Field(None, description="Of the private key, if it has one.")
+    password: Reference | None = None
+
+    @model_validator(mode="after")
+    def _is_enough(self) -> Self:
+        if not (self.key or self.password):
+            raise mistake("nothing to log in with; expected `key` or `password`")
+        if self.passphrase and not self.key:
+            raise mistake("a `passphrase` without a `key`")
+        return self
+
+
+class SftpStore(Store):
+    type: Literal["sftp"]
+    host: HostName
+    port: Port = 22
+    user: Text
+    path: ServerPath = Field(description="A folder that is there, as this user sees it.")
+    host_key: HostKey = Field(
+        description="The server's public key or its fingerprint, or a file of them."
+    )
+    credentials: SftpCredentials
+    encryption: Literal["none", "AES256"] = Field(
+        "none", description="The operator's word that the disk at the server is encrypted."
+    )
+
+
+AnyStore = Annotated[
+    FileStore | S3Store | AzureStore | GcsStore | SftpStore, Field(discriminator="type")
+]
 
 
 class AccessKey(Entry):

@@ -23,6 +23,7 @@ from gateway.policy.schema import (
     PartyEntry,
     PrincipalEntry,
     S3Store,
+    SftpStore,
     TopologyFile,
 )
 
@@ -166,6 +167,8 @@ def _spot(store: AnyStore, base: str) -> str:
     """Where a store's bytes are, so that one within another begins with it."""
     if isinstance(store, FileStore):
         return f"file {_absolute(store.path, base).rstrip('/')}/"
+    if isinstance(store, SftpStore):
+        return f"sftp {store.host.lower()}:{store.port} {store.path.rstrip('/')}/"
     host = urlsplit(store.endpoint).netloc.lower()
     if isinstance(store, AzureStore):
         return f"azure {host} {store.account}/{store.container}/{store.prefix}"
@@ -259,8 +262,7 @@ def _ssh_keys(entry: PrincipalEntry) -> list[str]:
 
 
 def _store(party: str, store: AnyStore, base: str, line: int, *, former: bool) -> StoreSpec:
-    fields = store.model_dump(exclude={"name", "type", "credentials"})
-    given = None if isinstance(store, FileStore) else store.credentials
+    fields = store.model_dump(exclude={"name", "type", "credentials", "host_key"})
     if isinstance(store, FileStore):
         fields["path"] = _absolute(store.path, base)
     return StoreSpec(
@@ -268,19 +270,26 @@ def _store(party: str, store: AnyStore, base: str, line: int, *, former: bool) -
         name=store.name,
         type=store.type,
         former=former,
-        credentials=given.model_dump(exclude_none=True) if given else {},
+        credentials=_credentials(store),
         line=line,
         **fields,
     )
 
 
+def _credentials(store: AnyStore) -> dict[str, str]:
+    """What is resolved before the store is built; a server's key may be a file, too."""
+    given = None if isinstance(store, FileStore) else store.credentials
+    known = {"host_key": store.host_key} if isinstance(store, SftpStore) else {}
+    return known | (given.model_dump(exclude_none=True) if given else {})
+
+
 def _secrets(found: TopologyFile, tree: Tree) -> Iterator[Secret]:
     for name, party in found.parties.items():
         for path, store in _stores(name, party):
-            given = None if isinstance(store, FileStore) else store.credentials
-            for field, value in (given.model_dump(exclude_none=True) if given else {}).items():
+            for field, value in _credentials(store).items():
                 if value.startswith(("env:", "file:")):
-                    yield _secret(tree, value, (*path, "credentials", field))
+                    at = (field,) if field == "host_key" else ("credentials", field)
+                    yield _secret(tree, value, (*path, *at))
         for i, principal in enumerate(party.principals):
             for steps, reference in _references(principal):
                 yield _secret(tree, reference, ("parties", name, "principals", i, *steps))

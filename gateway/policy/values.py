@@ -279,6 +279,37 @@ def store_prefix(text: str) -> str:
     return text
 
 
+def host_name(text: str) -> str:
+    if not re.fullmatch(
+        r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*", text
+    ):
+        raise mistake(f"`{text}` is no host; expected a name or address like sftp.example.com")
+    return text
+
+
+def port(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65_536:
+        raise mistake(f"{shown(value)} is no port; expected a number from 1 to 65535")
+    return value
+
+
+def server_path(text: str) -> str:
+    parts = text.rstrip("/").split("/")[1:]
+    if not text.startswith("/") or "\0" in text or any(part in ("", ".", "..") for part in parts):
+        raise mistake(f"`{text}` is no path on a server; expected an absolute one like /inbox")
+    return text
+
+
+def host_key(text: str) -> str:
+    kinds = r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d{3}) [A-Za-z0-9+/]+=*( .*)?"
+    if not re.fullmatch(rf"file:[^\0]+|env:\w+|SHA256:[A-Za-z0-9+/]{{43}}|{kinds}", text):
+        raise mistake(
+            f"`{text}` is no host key; expected SHA256:…, a public key like ssh-ed25519 AAAA…, or"
+            " `file:PATH`"
+        )
+    return text
+
+
 def media_type(text: str) -> str:
     lowered = text.lower()
     if not re.fullmatch(r"[a-z0-9!#$&^_.+-]+/([a-z0-9!#$&^_.+-]+|\*)", lowered):
@@ -336,6 +367,14 @@ Reference = Annotated[str, AfterValidator(reference)]
 Endpoint = Annotated[str, AfterValidator(endpoint)]
 WebhookUrl = Annotated[str, AfterValidator(webhook_url)]
 StorePrefix = Annotated[str, AfterValidator(store_prefix)]
+HostName = Annotated[str, AfterValidator(host_name)]
+Port = Annotated[
+    int,
+    BeforeValidator(port),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535}),
+]
+ServerPath = Annotated[str, AfterValidator(server_path)]
+HostKey = Annotated[str, AfterValidator(host_key)]
 MediaType = Annotated[str, AfterValidator(media_type)]
 MetadataName = Annotated[str, AfterValidator(metadata_name)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4096)]

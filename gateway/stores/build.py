@@ -25,7 +25,6 @@ from gateway.stores.profiles import PROFILES
 from gateway.stores.sftp import SftpStore
 from gateway.stores.sftp_dial import Where
 from gateway.stores.sftp_pins import pins_of
-from gateway.stores.sftp_pool import LINE_USERS_MAX, LINES_MAX
 from gateway.stores.wrappers import Measure, Measured, Place, Tries, wrapped
 
 DEFAULT_REGION = "us-east-1"
@@ -34,7 +33,7 @@ BuiltStore = FileStore | CloudStore | GcsStore | SftpStore
 
 
 CALLS_AT_ONCE = 256
-"""Of one store in a cloud: each is a connection."""
+"""Of one store in a cloud: each is a connection. Of an sFTP server: they share a few."""
 
 CALL_WAIT_SECONDS = 30.0
 TRIES = 3
@@ -71,7 +70,7 @@ def fitted(place: BuiltStore, measure: Measure, draw: Callable[[], float]) -> Pl
         return Measured(place, measure, perf_counter, reads=False)
     return wrapped(
         place,
-        most=LINES_MAX * LINE_USERS_MAX if isinstance(place, SftpStore) else CALLS_AT_ONCE,
+        most=CALLS_AT_ONCE,
         wait_s=CALL_WAIT_SECONDS,
         tries=Tries(TRIES, lambda tried: RETRY_SECONDS * 4 ** (tried - 1) * (0.5 + draw())),
         measure=measure,

@@ -83,7 +83,7 @@ class Tree:
         """Whoever finds nothing asks this: a mount that fell off must not look like an empty
         inbox."""
         try:
-            about = await self._line.ask(self._sftp.stat, self._root)
+            about = await self._line.ask(self._sftp.stat, self._at(()))
         except MissingFromStore:
             about = None
         if about is None or about.type not in (_FOLDER, _UNTOLD):
@@ -164,8 +164,10 @@ class Tree:
         try:
             return await self._create(path)
         except (StoreFault, StoreUnavailable):
-            if not self._line.works or not await self.make(STAGING):
+            if not self._line.works:
                 raise
+            if not await self.make(STAGING):
+                raise StoreRefused("What should be the store's own folder is none.") from None
         return await self._create(path)
 
     async def pour(self, staged: Staged, body: Chunks) -> None:
@@ -279,7 +281,7 @@ class Tree:
     # --- requests --------------------------------------------------------------------------------
 
     def _at(self, path: Path) -> bytes:
-        return b"/".join((self._root, *path))
+        return b"/".join((self._root, *path)) or b"/"
 
     def _open(self, path: Path, flags: int) -> asyncio.Task[File]:
         return asyncio.create_task(self._opened(path, flags))
@@ -350,7 +352,7 @@ class Tree:
 
     async def _is_full(self) -> bool:
         try:
-            room = await self._line.ask(self._sftp.statvfs, self._root)
+            room = await self._line.ask(self._sftp.statvfs, self._at(()))
         except CrossdockError:
             return False
         return room.bavail * room.frsize < self._writes

@@ -37,6 +37,13 @@ parties:
     store: {type: azure, account: umbra, container: files}
     former_stores: [{name: old, type: gcs, bucket: umbra-old, prefix: x/}]
     principals: [{name: desk}]
+  hooli:
+    store:
+      {type: sftp, host: sftp.hooli.example, user: h, path: /in,
+       host_key: "file:h", credentials: {key: "file:k"}}
+    former_stores:
+      - {name: old, type: sftp, host: h, port: 2222, user: h, path: /,
+         host_key: "file:h", credentials: {key: "file:k"}}
 buckets:
   orders: {owner: acme, members: {acme: {write: ["**"]}, globex: {}}}
 """
@@ -63,6 +70,8 @@ def content(client: Any, key: str) -> bytes:
         ("s3://globex-inbox/mesh/2020/", "globex/home", "2020/"),
         ("gs://umbra-old/x/", "umbra/old", ""),
         ("az://umbra/files/in/", "umbra/home", "in/"),
+        ("sftp://sftp.hooli.example/in/2020/", "hooli/home", "2020/"),
+        ("sftp://h:2222/any/", "hooli/old", "any/"),
     ],
 )
 def test_an_address_names_a_declared_store(text: str, store: str, prefix: str) -> None:
@@ -83,6 +92,8 @@ def test_an_address_names_a_declared_store(text: str, store: str, prefix: str) -
         "s3://globex-inbox/",
         "s3://globex-inbox/other/",
         "gs://globex-inbox/mesh/",
+        "sftp://sftp.hooli.example/inside/",
+        "sftp://h/any/",
         "https://globex-inbox/mesh/",
         "",
     ],

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
+from asyncssh.constants import FXF_WRITE
 
 USER, PASSWORD = "acme", "a word"
 ROOT = "/inbox"
@@ -44,11 +46,29 @@ class Full(Whole):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
+class Closed(Whole):
+    """Everything may be read, nothing written."""
+
+    def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
+        raise asyncssh.SFTPPermissionDenied("no")
+
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
+        if pflags & FXF_WRITE:
+            raise asyncssh.SFTPPermissionDenied("no")
+        return super().open(path, pflags, attrs)
+
+
 class Door(asyncssh.SSHServer):
     """Lets USER in with PASSWORD, or with a key of `keys`."""
 
-    def __init__(self, keys: frozenset[str]) -> None:
+    def __init__(
+        self, keys: frozenset[str], connections: list[asyncssh.SSHServerConnection]
+    ) -> None:
         self._keys = keys
+        self._connections = connections
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connections.append(conn)
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -66,6 +86,25 @@ class Door(asyncssh.SSHServer):
         return username == USER and key.get_fingerprint() in self._keys
 
 
+@dataclass(frozen=True)
+class Served:
+    server: asyncssh.SSHAcceptor
+    connections: list[asyncssh.SSHServerConnection]
+
+    @property
+    def port(self) -> int:
+        return self.server.get_port()
+
+    def dies(self) -> None:
+        self.server.close()
+        self.breaks()
+
+    def breaks(self) -> None:
+        """Every connection; others may come."""
+        for connection in self.connections:
+            connection.abort()
+
+
 @asynccontextmanager
 async def serving(
     folder: Path,
@@ -73,18 +112,19 @@ async def serving(
     host_keys: list[asyncssh.SSHKey],
     keys: frozenset[str] = frozenset(),
     port: int = 0,
-) -> AsyncIterator[asyncssh.SSHAcceptor]:
+) -> AsyncIterator[Served]:
     (folder / ROOT.strip("/")).mkdir(parents=True, exist_ok=True)
     here = type(kind.__name__, (kind,), {"folder": str(folder)})
+    connections: list[asyncssh.SSHServerConnection] = []
     server = await asyncssh.listen(
         "127.0.0.1",
         port,
         server_host_keys=host_keys,
-        server_factory=lambda: Door(keys),
+        server_factory=lambda: Door(keys, connections),
         sftp_factory=here,
     )
     try:
-        yield server
+        yield Served(server, connections)
     finally:
         server.close()
         await server.wait_closed()

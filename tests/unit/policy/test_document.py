@@ -200,6 +200,25 @@ parties:
     ]
 
 
+def test_the_key_of_a_partners_server_may_be_a_file() -> None:
+    text = """\
+parties:
+  acme:
+    store:
+      {type: sftp, host: h, user: u, path: /in/,
+       host_key: "file:h.pub", credentials: {key: "file:k"}}
+"""
+    mesh = good(load({"topology.yaml": text}, base=BASE))
+    assert [(s.reference, s.line, s.column) for s in secrets_of(mesh)] == [
+        ("file:h.pub", 5, 18),
+        ("file:k", 5, 51),
+    ]
+    spec = mesh.parties["acme"].stores["home"]
+    assert (spec.host, spec.port, spec.user, spec.path) == ("h", 22, "u", "/in/")
+    assert spec.credentials == {"host_key": "file:h.pub", "key": "file:k"}
+    assert not spec.encrypts
+
+
 def test_windows_line_ends_and_a_byte_order_mark_are_fine() -> None:
     files = {name: "\ufeff" + text.replace("\n", "\r\n") for name, text in GOOD.items()}
     assert load(files, base=BASE).problems == ()

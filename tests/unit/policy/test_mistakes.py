@@ -273,6 +273,8 @@ def topology(parties: str, buckets: str = "") -> str:
     return f"parties:\n{parties}buckets:\n{buckets}" if buckets else f"parties:\n{parties}"
 
 
+SFTP = "  a: {store: {type: sftp, %s, user: u, path: /in, host_key: '%s', credentials: {%s}}}\n"
+PIN = "SHA256:" + "A" * 43
 FILE_STORE = "store: {type: file, path: ../data/%s}"
 PRINCIPALS = "parties:\n  acme:\n    principals:\n      - {name: a}\n      - {name: b, %s}\n"
 
@@ -299,6 +301,33 @@ TOPOLOGY_MISTAKES = [
         topology("  a: {store: {type: s3, bucket: b, credentials: {id: i, secret: hunter2}}}\n"),
         "2:65",
         "a secret is never written here; expected `env:NAME` or `file:PATH`",
+    ),
+    (topology(SFTP % ("hots: h", PIN, "password: 'env:P'")), "2:27", "did you mean `host`?"),
+    (topology(SFTP % ("host: sftp://h", PIN, "password: 'env:P'")), "2:33", "is no host"),
+    (topology(SFTP % ("host: h, port: 0", PIN, "password: 'env:P'")), "2:42", "`0` is no port"),
+    (topology(SFTP % ("host: h, port: x", PIN, "password: 'env:P'")), "2:42", "from 1 to 65535"),
+    (topology(SFTP % ("host: h", "MD5:ab:cd", "password: 'env:P'")), "2:66", "is no host key"),
+    (topology(SFTP % ("host: h", PIN, "")), "2:133", "expected `key` or `password`"),
+    (topology(SFTP % ("host: h", PIN, "password: 'hunter2'")), "2:144", "never written here"),
+    (
+        topology(SFTP % ("host: h", PIN, "passphrase: 'env:P', password: 'env:P'")),
+        "2:133",
+        "a `passphrase` without a `key`",
+    ),
+    (
+        topology((SFTP % ("host: h", PIN, "password: 'env:P'")).replace("/in", "in")),
+        "2:51",
+        "expected an absolute one like /inbox",
+    ),
+    (
+        topology(
+            SFTP % ("host: h", PIN, "password: 'env:P'")
+            + (SFTP % ("host: H, port: 22", PIN, "password: 'env:P'"))
+            .replace("  a:", "  b:")
+            .replace("/in", "/in/deep/")
+        ),
+        "3:14",
+        "this store of b overlaps one of a",
     ),
     (topology("  a: {create_buckets: [A-*]}\n"), "2:24", "expected one like `acme-*`"),
     (topology("  a: {create_buckets: ['a-*']}\n"), "2:23", "may create buckets but has no store"),
