@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
-from benchmarks import catalog, converging, delivery, door, memory, notices, plan, policy
+from benchmarks import catalog, converging, delivery, door, memory, notices, plan, policy, sftp
 
 Row = tuple[str, str]
 
@@ -30,6 +30,7 @@ GROUPS = MappingProxyType(
         "lag": delivery.lag,
         "notices": _figures(notices.run),
         "converging": converging.converging,
+        "sftp": sftp.sftp,
         "memory": memory.memory,
     }
 )

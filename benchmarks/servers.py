@@ -12,19 +12,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 30
 
 GATEWAY = """
-listen: {{s3: "127.0.0.1:{port}", admin: "127.0.0.1:{admin}"}}
+listen: {{s3: "127.0.0.1:{port}", sftp: "127.0.0.1:{sftp}", admin: "127.0.0.1:{admin}"}}
 catalog: sqlite:///data/catalog.db
 state: data
 seal_key: file:data/seal.key
 policies: policies
 limits: {{party: 2000, requests: 2000}}
+sftp: {{connections: 1000, per_host: 1000, per_user: 1000}}
 """
 
 BARE = """
@@ -58,6 +59,7 @@ uvloop.run(main())
 class Server:
     pid: int
     port: int
+    sftp: int = 0
 
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -127,10 +129,11 @@ def gateway(folder: Path, policies: dict[str, str], cores: set[int]) -> Iterator
     for name, text in policies.items():
         (folder / "policies" / name).write_text(text)
     config = folder / "gateway.yaml"
-    config.write_text(GATEWAY.format(port=port, admin=free_port()))
+    sftp = free_port()
+    config.write_text(GATEWAY.format(port=port, sftp=sftp, admin=free_port()))
     command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(config)]
     with running(command, port, cores, BENCH_SECRET=SECRET) as server:
-        yield server
+        yield replace(server, sftp=sftp)
 
 
 SECRET = "a-secret-for-measurements-alone-0123456789"

@@ -100,7 +100,9 @@ async def running(config: Config, outside: Outside | None = None) -> AsyncIterat
         await _log_start_and_stop(house, stack)
         workers = await _workers(house, policies, stack)
         await _control(house, policies, stack)
+        house.vitals.opening = True
         doors = await _doors(house, policies, stack)
+        house.vitals.opening = False
         stack.callback(_say_stopping, house)
         log.info("serving", extra={name: door.listen.url for name, door in doors.items()})
         yield Running(house, made, doors, workers)

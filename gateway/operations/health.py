@@ -62,6 +62,7 @@ class Vitals:
     headway: Callable[[], Headway | None] = lambda: None
     at_files: Callable[[], Present] = Present
     bans: Callable[[], Sequence[Ban]] = tuple
+    opening: bool = False
     stopping: bool = False
 
     def changed(self, standing: Standing) -> None:
@@ -83,7 +84,7 @@ class Vitals:
 
     def ready(self) -> bool:
         """Whether requests may be sent here."""
-        return self.standing is not None and not self.stopping
+        return self.standing is not None and not self.opening and not self.stopping
 
     async def metrics(self) -> bytes:
         headway = self.headway()
