@@ -17,13 +17,11 @@ from gateway.errors import (
 from gateway.exchange import Expect, Found, Reading, Staged
 from gateway.habits import Habits, Settle, flagged, flags_of, is_temporary, stays
 from gateway.model import Caller, May, ObjectRef
-from gateway.sftp.reading import Download
+from gateway.sftp.reading import Ahead, Download
 from gateway.sftp.tree import Spot
 from gateway.sftp.visit import S_NS, Entry, Visit
-from gateway.sftp.writing import Slots, Upload
+from gateway.sftp.writing import MTIME, Slots, Upload
 
-MTIME = "mtime"
-"""The metadata that keeps when a file was modified where it came from, as rclone names it on S3."""
 ABSENT = Expect(if_none_match=("*",))
 ANY = Expect()
 
@@ -43,6 +41,7 @@ class Acts:
         self._visit = visit
         self._exchange = visit.exchange
         self._slots = slots
+        self._ahead = Ahead()
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -53,7 +52,7 @@ class Acts:
             raise Denied("files can only be put here, not read")
         if await self._exchange.staging.look(caller, ref) is not None:
             raise BadInput("this file is still being written; it can be read once it is complete")
-        return Download(await self._exchange.objects.read(caller, ref))
+        return Download(await self._exchange.objects.read(caller, ref), self._ahead)
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -269,6 +268,10 @@ class Acts:
         if spot.key is None:
             return
         ref = ObjectRef(spot.bucket, spot.key)
+        writing = self._visit.shared.writing.get(self._visit.key(caller, ref))
+        if writing is not None:
+            writing.set_modified(modified)
+            return
         staged = await self._exchange.staging.look(caller, ref)
         if staged is not None:
             said = {MTIME: str(modified)}

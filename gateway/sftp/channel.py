@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from asyncssh import SSHReader, SSHServerChannel, SSHWriter
+from asyncssh.constants import FXP_OPENDIR
 from asyncssh.sftp import (
     MAX_SFTP_PACKET_LEN,
     SFTPLimits,
@@ -18,12 +19,9 @@ from asyncssh.sftp import (
 )
 from asyncssh.stream import SSHServerStreamSession
 
-from gateway.sftp.session import Session
+from gateway.sftp.session import PIECE_BYTES_MAX, Session
 
 VERSION = 3
-PIECE_BYTES_MAX = 255 * 1024
-"""What a client is told to read or write at most in one request: asyncssh's own 4 MiB would let
-one that sends 128 of them at once fill half a gigabyte."""
 EXTENSIONS = frozenset({b"posix-rename@openssh.com", b"fsync@openssh.com", b"limits@openssh.com"})
 """Of those that asyncssh offers; the others have no meaning here."""
 
@@ -37,11 +35,18 @@ class Channel(SSHServerStreamSession[bytes]):
         super().__init__(None, cast(Any, new), VERSION, allow_scp=True)
         self._new = new
         self._closed = closed
+        self._opened: Session | None = None
+
+    def _init_sftp_server(self) -> Session:
+        self._opened = cast(Session, super()._init_sftp_server())
+        return self._opened
 
     def session_started(self) -> None:
         channel = cast(SSHServerChannel[bytes], self._chan)
         if channel.get_subsystem() != "sftp" or self._conn is None:
             super().session_started()
+            if self._opened is not None and channel.is_closing():  # no command that scp knows
+                self._opened.leave()
             return
         channel.set_encoding(None)
         self._encoding = None
@@ -65,9 +70,21 @@ class Handler(SFTPServerHandler):
         super().__init__(session, reader, writer, VERSION)
         self._session = session
 
+    async def run(self) -> None:
+        """asyncssh takes it for a fault of its own when a client leaves before it said a word, and
+        ends the whole connection."""
+        try:
+            await super().run()
+        except EOFError:
+            await self._cleanup(None)
+
     async def _process_packet(self, pkttype: int, pktid: int, packet: Any) -> None:
+        """Reads no further request before the client took enough of the answers."""
         with self._session.arrival.request():
             await super()._process_packet(pkttype, pktid, packet)
+        self._session.folders = len(self._dir_handles)
+        if self._writer is not None:
+            await self._writer.drain()
 
     async def _cleanup(self, exc: Exception | None) -> None:
         """What is still open now was not closed by the client. Each file is on its own: one that
@@ -86,7 +103,16 @@ class Handler(SFTPServerHandler):
         most = self._session.files_max
         return SFTPLimits(MAX_SFTP_PACKET_LEN, PIECE_BYTES_MAX, PIECE_BYTES_MAX, most)
 
+    async def _process_opendir(self, packet: Any) -> bytes:
+        self._session.check_room()
+        return await super()._process_opendir(packet)
+
     _packet_handlers: Any = {  # noqa: RUF012
-        **SFTPServerHandler._packet_handlers,
+        **{
+            name: act
+            for name, act in SFTPServerHandler._packet_handlers.items()
+            if isinstance(name, int) or name in EXTENSIONS
+        },
+        FXP_OPENDIR: _process_opendir,
         b"limits@openssh.com": _process_limits,
     }

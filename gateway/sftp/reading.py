@@ -8,17 +8,35 @@ from contextlib import aclosing
 
 from gateway.exchange import Reading
 
-AHEAD_BYTES = 16 * 1024**2
+MIB = 1024**2
+AHEAD_BYTES = 16 * MIB
 """What is held of a file beyond what the client has taken."""
+AHEAD_BYTES_MIN = MIB
+AHEAD_BYTES_ALL = 32 * MIB
+"""What the files of one session share; each has the least of it at any rate."""
 SKIP_BYTES_MAX = 1024**2
 """A read so little further on takes what comes; a longer way begins anew there."""
+
+
+class Ahead:
+    """How much a session fetches of each file before it is asked for: the less, the more files it
+    reads at once."""
+
+    def __init__(self) -> None:
+        self.files = 0
+
+    @property
+    def each(self) -> int:
+        return max(AHEAD_BYTES_MIN, min(AHEAD_BYTES, AHEAD_BYTES_ALL // max(1, self.files)))
 
 
 class Download:
     """Bytes of one version, in order as a rule. Every read asks whether it may still be read."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, ahead: Ahead) -> None:
+        ahead.files += 1
         self._reading = reading
+        self._ahead = ahead
         self._at = 0  # where the next byte that is held lies
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
@@ -30,6 +48,10 @@ class Download:
     @property
     def size(self) -> int:
         return self._reading.version.size
+
+    @property
+    def held_bytes(self) -> int:
+        return self._held_bytes
 
     @property
     def reading(self) -> Reading:
@@ -53,7 +75,7 @@ class Download:
     async def _go_to(self, offset: int) -> None:
         ahead = offset - self._at
         if self._pump is None or not 0 <= ahead <= SKIP_BYTES_MAX:
-            await self.close()
+            await self._stop()
             self._at, self._over, self._ended = offset, None, False
             self._pump = asyncio.create_task(self._fill(offset))
             return
@@ -84,7 +106,7 @@ class Download:
                     self._held.append(chunk)
                     self._held_bytes += len(chunk)
                     self._changed.set()
-                    while self._held_bytes >= AHEAD_BYTES:
+                    while self._held_bytes >= self._ahead.each:
                         self._changed.clear()
                         await self._changed.wait()
             self._ended = True
@@ -94,6 +116,11 @@ class Download:
             self._changed.set()
 
     async def close(self) -> None:
+        """Once."""
+        self._ahead.files -= 1
+        await self._stop()
+
+    async def _stop(self) -> None:
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.wait((self._pump,))

@@ -32,7 +32,7 @@ from asyncssh import (
 
 from gateway.errors import CrossdockError, NotFound, TooBusy
 from gateway.notifications import FILE_DOOR
-from gateway.sftp.acts import MTIME, Acts, How
+from gateway.sftp.acts import Acts, How
 from gateway.sftp.errors import status_of, text_of
 from gateway.sftp.pace import Pace
 from gateway.sftp.reading import Download
@@ -40,6 +40,16 @@ from gateway.sftp.visit import S_NS, Entry, Visit
 from gateway.sftp.writing import Upload
 from gateway.telemetry import Request
 
+PIECE_BYTES_MAX = 255 * 1024
+"""What a client is told to read or write at most in one request: asyncssh's own 4 MiB would let
+one that sends 128 of them at once fill half a gigabyte. A longer read is answered with less."""
+FEW_FILES = 4
+"""So many may fill their parts without a look at what all of them hold."""
+HELD_BYTES_ALL = 64 * 1024**2
+EARLY_BYTES_ALL = 32 * 1024**2
+"""What the files that one session writes may hold together, and that behind gaps."""
+SHOWN_PATH_MAX = 200
+"""Characters of a path in what is said of it."""
 FILE_MODE = stat.S_IFREG | 0o640
 FOLDER_MODE = stat.S_IFDIR | 0o750
 NEVER_ASKED = 0
@@ -94,6 +104,7 @@ class Session(SFTPServer):
         self._files: set[Upload | Download] = set()
         self._began = visit.began
         self.dropping = False
+        self.folders = 0  # that are being listed
         self.ended = asyncio.Event()
 
     # --- files ---------------------------------------------------------------------------------
@@ -102,9 +113,7 @@ class Session(SFTPServer):
         return await self._told("open", path, self._open(path, pflags, attrs))
 
     async def _open(self, path: bytes, pflags: int, attrs: SFTPAttrs) -> Upload | Download:
-        if len(self._files) >= self.files_max:
-            self._over()
-            raise TooBusy
+        self.check_room()
         found: Upload | Download
         if pflags & FXF_WRITE:
             appends = bool(pflags & FXF_APPEND)
@@ -121,6 +130,12 @@ class Session(SFTPServer):
             found = await self._acts.open_to_read(path)
         self._files.add(found)
         return found
+
+    def check_room(self) -> None:
+        """TooBusy's status with as many files and folders open as there may be."""
+        if len(self._files) + self.folders >= self.files_max:
+            self._over()
+            raise status_of(TooBusy())
 
     async def open56(
         self, path: bytes, desired_access: int, flags: int, attrs: SFTPAttrs
@@ -145,22 +160,31 @@ class Session(SFTPServer):
         if not isinstance(file_obj, Download):
             raise sftp.SFTPPermissionDenied("this file is open for writing alone")
         name = f"{file_obj.reading.version.ref}".encode()
-        data = await self._told("read", name, file_obj.read(offset, size))
+        data = await self._told("read", name, file_obj.read(offset, min(size, PIECE_BYTES_MAX)))
         await self._pace.spent(len(data))
         return data
 
     def write(self, file_obj: object, offset: int, data: bytes) -> int | Awaitable[int]:
         """Answered at once as long as there is room for it."""
-        if isinstance(file_obj, Upload) and self._pace.free and file_obj.takes(offset, data):
+        free = self._pace.free and len(self._files) <= FEW_FILES
+        if free and isinstance(file_obj, Upload) and file_obj.takes(offset, data):
             return len(data)
         return self._write(file_obj, offset, data)
 
     async def _write(self, file_obj: object, offset: int, data: bytes) -> int:
         if not isinstance(file_obj, Upload):
             raise sftp.SFTPPermissionDenied("this file is open for reading alone")
-        await self._told("write", f"{file_obj.ref}".encode(), file_obj.take(offset, data))
+        await self._told("write", f"{file_obj.ref}".encode(), self._take(file_obj, offset, data))
         await self._pace.spent(len(data))
         return len(data)
+
+    async def _take(self, upload: Upload, offset: int, data: bytes) -> None:
+        """While all files hold too much, the fullest of them sends on what it has."""
+        others = [each for each in self._files if isinstance(each, Upload) and each is not upload]
+        early = sum(each.early_bytes for each in others)
+        await upload.take(offset, data, EARLY_BYTES_ALL - early)
+        if upload.held_bytes + sum(each.held_bytes for each in others) > HELD_BYTES_ALL:
+            await max((upload, *others), key=lambda each: each.held_bytes).ease()
 
     async def fsync(self, file_obj: object) -> None:
         if isinstance(file_obj, Upload):
@@ -220,6 +244,8 @@ class Session(SFTPServer):
                 yield SFTPName(entry.name.encode(), attrs=self._shown(entry))
         except CrossdockError as error:
             raise self._refused("list", path, error) from error
+        except Exception as error:
+            raise _unforeseen("list") from error
 
     async def remove(self, path: bytes) -> None:
         await self._told("remove", path, self._acts.remove(path))
@@ -289,6 +315,10 @@ class Session(SFTPServer):
     async def exit(self) -> None:
         """scp waits for this status after a good upload."""
         self.channel.exit(0)
+        self.leave()
+
+    def leave(self) -> None:
+        """Nothing comes of it any more."""
         self.ended.set()
         self._left(self)
 
@@ -302,8 +332,7 @@ class Session(SFTPServer):
             raise refused from error
         except Exception as error:
             status = FAILED
-            log.exception("an sFTP request failed", extra={"act": act})
-            raise sftp.SFTPFailure("something went wrong inside; the log says what") from error
+            raise _unforeseen(act) from error
         finally:
             self._measure(Request(FILE_DOOR, act, status, self._ticks() - began))
 
@@ -311,17 +340,21 @@ class Session(SFTPServer):
         """The status; and the text on the job's own log, which most clients don't show else."""
         text = text_of(error)
         if not self.channel.is_closing() and not isinstance(error, QUIET):
-            shown = path.decode("utf-8", "backslashreplace")
+            shown = path[:SHOWN_PATH_MAX].decode("utf-8", "backslashreplace")
             line = f"crossdock: {act} {shown}: {text}"
             safe = "".join(c if c.isprintable() else "?" for c in line)
             self.channel.write_stderr(f"{safe}\r\n".encode())
         return status_of(error)
 
 
+def _unforeseen(act: str) -> sftp.SFTPError:
+    log.exception("an sFTP request failed", extra={"act": act})
+    return sftp.SFTPFailure("something went wrong inside; the log says what")
+
+
 def _describe(upload: Upload, attrs: SFTPAttrs) -> None:
     if attrs.mtime is not None:
-        upload.modified = attrs.mtime
-        upload.metadata = {MTIME: str(attrs.mtime)}
+        upload.set_modified(attrs.mtime)
 
 
 def attrs_of(entry: Entry) -> SFTPAttrs:

@@ -19,6 +19,8 @@ from gateway.exchange import (
 )
 from gateway.model import EMPTY, PART_NUMBER_MAX, Caller, ObjectRef, Version
 
+MTIME = "mtime"
+"""The metadata that keeps when a file was modified where it came from, as rclone names it on S3."""
 MIB = 1024**2
 PART_BYTES = 8 * MIB
 GROWTH = ((1000, 8 * MIB), (2000, 16 * MIB), (4000, 32 * MIB), (PART_NUMBER_MAX, 64 * MIB))
@@ -26,7 +28,10 @@ GROWTH = ((1000, 8 * MIB), (2000, 16 * MIB), (4000, 32 * MIB), (PART_NUMBER_MAX,
 IN_FLIGHT_MAX = 3
 """Parts of one file on their way to the store."""
 EARLY_BYTES_MAX = 16 * MIB
+EARLY_PIECES_MAX = 1024
 """What may be held of a file behind a gap: some clients send their pieces out of order."""
+SMALL_BYTES = 4096
+"""Pieces below this are kept as one: each of them alone would take more than its bytes."""
 
 ANY = Expect()
 
@@ -67,6 +72,7 @@ class Upload:
         self._appends = appends
         self._shift: int | None = None if appends else 0
         self._held: list[bytes] = []
+        self._small = bytearray()
         self._held_bytes = 0
         self._early: dict[int, bytes] = {}
         self._early_bytes = 0
@@ -89,6 +95,15 @@ class Upload:
         return self._begins is not None and not self._end and not self._early
 
     @property
+    def held_bytes(self) -> int:
+        """What is in memory and not on its way."""
+        return self._held_bytes + self._early_bytes
+
+    @property
+    def early_bytes(self) -> int:
+        return self._early_bytes
+
+    @property
     def staged(self) -> Staged | None:
         return self._staged
 
@@ -104,21 +119,26 @@ class Upload:
         self._hold(data)
         return True
 
-    async def take(self, offset: int, data: bytes) -> None:
+    async def take(self, offset: int, data: bytes, early_max: int = EARLY_BYTES_MAX) -> None:
         """Raises BadInput for bytes that were written before or lie too far ahead, TooLarge, and
-        whatever befell the parts on their way. After any of these the file can't be completed."""
+        whatever befell the parts on their way. After any of these the file can't be completed.
+        `early_max`: how much of it may be held behind a gap."""
+        if self._broken is not None:
+            raise self._broken
         try:
-            await self._take(offset, data)
+            await self._take(offset, data, early_max)
         except CrossdockError as error:
             self._broken = error
             raise
 
-    async def _take(self, offset: int, data: bytes) -> None:
+    async def _take(self, offset: int, data: bytes, early_max: int) -> None:
+        if not data:
+            return
         offset += await self._first(offset)
         if offset < self._end:
             raise BadInput("a file can't be written over in the middle of its upload")
         if offset > self._end:
-            self._keep_early(offset, data)
+            self._keep_early(offset, data, min(early_max, EARLY_BYTES_MAX))
             return
         await self._next(data)
         while self._early and self._end in self._early:
@@ -151,11 +171,14 @@ class Upload:
             caller, self._staged, Relayed(reading.open(0, where), where)
         )
 
-    def _keep_early(self, offset: int, data: bytes) -> None:
-        self._early_bytes += len(data)
-        if self._early_bytes > EARLY_BYTES_MAX:
+    def _keep_early(self, offset: int, data: bytes, most: int) -> None:
+        too_much = self._early_bytes + len(data) > most
+        if too_much or len(self._early) >= EARLY_PIECES_MAX or offset in self._early:
+            self._early.clear()
+            self._early_bytes = 0
             raise BadInput(f"bytes are missing from {self._end} on; a file can't have holes")
         self._early[offset] = data
+        self._early_bytes += len(data)
 
     async def _next(self, data: bytes) -> None:
         self._hold(data)
@@ -163,9 +186,18 @@ class Upload:
             await self._flush()
 
     def _hold(self, data: bytes) -> None:
-        self._held.append(data)
+        if len(data) < SMALL_BYTES:
+            self._small += data
+        else:
+            self._join_small()
+            self._held.append(data)
         self._held_bytes += len(data)
         self._end += len(data)
+
+    def _join_small(self) -> None:
+        if self._small:
+            self._held.append(bytes(self._small))
+            self._small.clear()
 
     def _part_bytes(self) -> int:
         parts = self._staged.parts if self._staged else 0
@@ -182,6 +214,7 @@ class Upload:
         """Sends what is held on its way, and waits while too much is."""
         while len(self._flying) >= IN_FLIGHT_MAX:
             await self._flying.pop(0)
+        self._join_small()
         if not self._held:
             return
         caller = self._caller()
@@ -199,6 +232,13 @@ class Upload:
         upload = self._staged
         self._staged = Staged(upload.upload, upload.size + size, upload.parts + 1)
 
+    async def ease(self) -> None:
+        """Sends on what is held, part or not; what befalls it the writer is told in its turn."""
+        try:
+            await self._flush()
+        except CrossdockError as error:
+            self._broken = error
+
     def _landed(self, task: asyncio.Task[Staged]) -> None:
         self._slots.free.release()
         if not task.cancelled():
@@ -211,6 +251,11 @@ class Upload:
         await self._flush()
         while self._flying:
             await self._flying.pop(0)
+
+    def set_modified(self, at: int) -> None:
+        """When its writer says that it was modified, in seconds since 1970."""
+        self.modified = at
+        self.metadata = {MTIME: str(at)}
 
     # --- ending --------------------------------------------------------------------------------
 
@@ -237,6 +282,7 @@ class Upload:
         """Makes it one version. When this returns, nothing of it can be lost."""
         if self._staged is None and not self._flying and self._begins is None:
             self._check_whole()
+            self._join_small()
             caller, draft = self._caller(), Draft(typed(self.ref.key), self.metadata)
             body = Bytes(*self._held)
             return await self._exchange.objects.put(caller, self.ref, body, draft, ANY)

@@ -15,7 +15,7 @@ from typing import Any
 import asyncssh
 import pytest
 
-from gateway.exchange import Span
+from gateway.exchange import Span, Staged
 from gateway.habits import USUAL, Habits
 from gateway.logins import Login
 from gateway.model import Caller
@@ -190,6 +190,10 @@ class Bed(World):
         ):
             yield sftp
 
+    async def serves_others(self) -> None:
+        async with self.client("globex.erp") as sftp:
+            assert "orders" in await sftp.listdir("/")
+
     async def left(self) -> None:
         """Returns once every session has ended."""
         for _ in range(500):
@@ -214,6 +218,8 @@ class Bed(World):
     def standing(self, user: str = "acme.erp") -> Caller:
         return Caller(self.logins[user].principal, "test", "r")
 
+    def drafts(self, user: str = "acme.erp") -> Sequence[Staged]:
+        return self.run(self.exchange.staging.page(self.standing(user), "orders", ""))
+
     def staged(self, user: str = "acme.erp") -> list[str]:
-        page = self.run(self.exchange.staging.page(self.standing(user), "orders", ""))
-        return [each.upload.ref.key for each in page]
+        return [each.upload.ref.key for each in self.drafts(user)]

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from tests.sftp.bed import Bed
+
+UNFORESEEN = ("Uncaught exception", "never retrieved", "an sFTP request failed", "was destroyed")
 
 
 @pytest.fixture
@@ -13,3 +17,22 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
     bed = Bed(tmp_path)
     yield bed
     bed.close()
+
+
+@pytest.fixture
+def nothing_unforeseen(bed: Bed, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """After the test: nothing was logged that nobody foresaw, others are served, all sessions
+    end, and there is no version."""
+    caplog.set_level(logging.DEBUG, "asyncssh")
+    asyncssh.set_debug_level(1)
+    yield
+    bed.run(bed.serves_others())
+    bed.run(bed.left())
+    assert bed.keys("acme") == []
+    wrong = [r.getMessage() for r in caplog.records if _is_wrong(r)]
+    assert wrong == []
+
+
+def _is_wrong(record: logging.LogRecord) -> bool:
+    said = record.getMessage()
+    return record.levelno >= logging.ERROR or any(each in said for each in UNFORESEEN)

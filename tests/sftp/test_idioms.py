@@ -217,3 +217,52 @@ def test_ls_shows_what_there_is(bed: Bed) -> None:
     assert "/orders/out" in lines, "what it may write is there, empty or not"
     assert any(line.startswith("-") and " 5 " in line and line.endswith("a.csv") for line in lines)
     assert any(line.startswith("d") and line.endswith("sub") for line in lines)
+
+
+def test_pieces_of_all_sizes_make_one_file(bed: Bed) -> None:
+    sizes = [1, 4095, 4096, 3, 70_000, 1, 1, 200_000, 0, 17] * 40
+    content = bytes(n % 251 for n in range(sum(sizes)))
+
+    async def writes() -> None:
+        async with bed.client() as sftp, sftp.open("/orders/in/x.csv", "wb") as file:
+            at = 0
+            for size in sizes:
+                await file.write(content[at : at + size])
+                at += size
+
+    bed.run(writes())
+    one_of_each(bed, "in/x.csv", content)
+
+
+def test_many_files_are_written_at_once_through_one_session(bed: Bed) -> None:
+    """Together they are more than what a session may hold: each is sent on in few parts."""
+    names, piece, rounds = [f"{n}.csv" for n in range(10)], 256 * 1024, 28
+
+    async def writes() -> None:
+        async with bed.client() as sftp:
+            files = [await sftp.open(f"/orders/in/{name}", "wb", block_size=0) for name in names]
+            for number in range(rounds):
+                for file in files:
+                    await file.write(bytes([number]) * piece)
+            for file in files:
+                await file.close()
+
+    bed.run(writes())
+    content = b"".join(bytes([number]) * piece for number in range(rounds))
+    for name in names:
+        assert bed.read("acme", f"in/{name}") == content
+        found = bed.run(
+            bed.exchange.objects.look(bed.standing(), ObjectRef("orders", f"in/{name}"))
+        )
+        assert len(found.version.parts) <= 4
+
+
+def test_a_time_may_be_set_by_name_before_the_file_is_closed(bed: Bed) -> None:
+    async def writes() -> None:
+        async with bed.client() as sftp, sftp.open("/orders/in/x.csv", "wb") as file:
+            await file.write(DATA)
+            await sftp.utime("/orders/in/x.csv", (1, 1_700_000_000))
+
+    bed.run(writes())
+    found = bed.run(bed.exchange.objects.look(bed.standing(), ObjectRef("orders", "in/x.csv")))
+    assert found.version.metadata == {"mtime": "1700000000"}

@@ -1,0 +1,162 @@
+"""Connections that are no sFTP: half-open, too many, other channels, scp as no scp speaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from tests.sftp import raw
+from tests.sftp.bed import Bed
+from tests.sftp.raw import framed, u32
+
+pytestmark = pytest.mark.usefixtures("nothing_unforeseen")
+
+
+# --- connections ----------------------------------------------------------------------------------
+
+
+def another(folder: Path, **limits: Any) -> Bed:
+    (folder / "another").mkdir()
+    return Bed(folder / "another", **limits)
+
+
+def test_connections_that_never_log_in_are_ended(tmp_path: Path) -> None:
+    bed = another(tmp_path, login_s=1)
+    try:
+
+        async def acts() -> None:
+            half = [socket.create_connection(("127.0.0.1", bed.port)) for _ in range(20)]
+            half[0].sendall(b"SSH-2.0-half\r\n")
+            half[1].sendall(b"GET / HTTP/1.1\r\n\r\n")
+            half[2].sendall(b"\0" * 100_000)
+            await asyncio.sleep(0.2)
+            assert bed.door.connections > 10
+            await bed.serves_others()
+            await asyncio.sleep(1.5)
+            assert bed.door.connections == 0
+            for each in half:
+                each.close()
+
+        bed.run(acts())
+    finally:
+        bed.close()
+
+
+def test_more_connections_than_there_may_be_are_turned_away(tmp_path: Path) -> None:
+    bed = another(tmp_path, connections=3)
+    try:
+
+        async def acts() -> None:
+            async with bed.connection(), bed.connection(), bed.connection():
+                with pytest.raises((OSError, asyncssh.Error)):
+                    await bed.connection().__aenter__()
+                assert bed.door.connections == 3
+            await bed.left()
+            await bed.serves_others()
+
+        bed.run(acts())
+    finally:
+        bed.close()
+
+
+def test_a_source_that_is_turned_away_is_told_nothing(bed: Bed) -> None:
+    async def acts() -> None:
+        bed.guard.shut = True
+        for _ in range(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", bed.port)
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+        bed.guard.shut = False
+
+    bed.run(acts())
+
+
+def test_half_open_sessions_hold_up_nobody(bed: Bed) -> None:
+    async def acts() -> None:
+        async with bed.connection() as connection:
+            kept = []
+            for sent in (b"", b"\0\0", framed(bytes([raw.INIT]) + u32(3)), u32(50_000) + b"x"):
+                each = await connection.create_process(subsystem="sftp", encoding=None)
+                each.stdin.write(sent)
+                kept.append(each)
+            await bed.serves_others()
+            connection.abort()
+
+    bed.run(acts())
+
+
+@pytest.mark.parametrize(
+    "asked", ["shell", "exec", "subsystem", "pty", "forward", "listen", "scp-help", "scp-quote"]
+)
+def test_nothing_but_file_transfer_is_open(bed: Bed, asked: str) -> None:
+    async def acts() -> None:
+        async with bed.connection() as connection:
+            if asked == "forward":
+                with pytest.raises(asyncssh.ChannelOpenError):
+                    await connection.open_connection("127.0.0.1", bed.port)
+            elif asked == "listen":
+                with pytest.raises(asyncssh.ChannelListenError):
+                    await connection.forward_remote_port("", 0, "127.0.0.1", bed.port)
+            elif asked.startswith("scp"):
+                command = "scp --help" if asked == "scp-help" else "scp -t 'x"
+                done = await connection.run(command)
+                assert done.exit_status == 1
+            else:
+                more: dict[str, dict[str, Any]] = {
+                    "shell": {},
+                    "exec": {"command": "id"},
+                    "subsystem": {"subsystem": "netconf"},
+                    "pty": {"subsystem": "sftp", "term_type": "xterm"},
+                }
+                with pytest.raises(asyncssh.ChannelOpenError):
+                    await connection.create_process(**more[asked])
+
+    bed.run(acts())
+
+
+SCP = {
+    "a name that leads up": b"C0644 1 ../../x\n",
+    "a name with a slash": b"C0644 1 a/b\n",
+    "a size that is none": b"C0644 x x\n",
+    "a folder unasked": b"D0755 0 x\n",
+    "no request": b"\xff" * 100_000,
+    "an error without an end": b"\x01" + b"x" * 100_000,
+    "half a file": b"C0644 1000 half\nxxx",
+    "a huge file cut short": b"C0644 99999999999999999999 half\nxxx",
+    "a time that is none": b"Tx 0 y 0\n",
+    "the end of nothing": b"E\nE\nE\n",
+}
+
+
+@pytest.mark.parametrize("name", SCP)
+def test_hostile_scp(bed: Bed, name: str) -> None:
+    async def acts() -> None:
+        async with bed.connection() as connection:
+            process = await connection.create_process("scp -t -p /orders/in/", encoding=None)
+            process.stdin.write(SCP[name])
+            process.stdin.write_eof()
+            async with asyncio.timeout(raw.ANSWER_SECONDS):
+                await process.stdout.read()
+                await process.wait_closed()
+
+    bed.run(acts())
+
+
+def test_scp_folders_without_end(bed: Bed) -> None:
+    async def acts() -> None:
+        async with bed.connection() as connection:
+            process = await connection.create_process("scp -t -r /orders/in/", encoding=None)
+            process.stdin.write(b"D0755 0 a\n" * 2000)
+            process.stdin.write_eof()
+            async with asyncio.timeout(raw.ANSWER_SECONDS):
+                await process.stdout.read()
+                await process.wait_closed()
+
+    bed.run(acts())
