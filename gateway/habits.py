@@ -9,7 +9,10 @@ from fnmatch import fnmatchcase
 
 from gateway.events import EMPTY
 
-TEMPORARY = ("*.tmp", "*.part", "*.filepart", ".*", "*.ocTransferId*.part", "tmp/", "temp/")
+TEMPORARY = (
+    *("*.tmp", "*.part", "*.partial", "*.filepart", ".*", "*.ocTransferId*.part"),
+    *("tmp/", "temp/"),
+)
 """Names of files that are not yet what they will be called: a pattern for the last segment of a
 path, or with a slash at its end the name of a folder somewhere on the way."""
 FLAGS = ("*.done", "*.ok", "*.ctl")

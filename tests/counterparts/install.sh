@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs the real servers that the tests talk to into .tools/ (ignored by git), as far as this
-# machine can: Azurite needs npm, fake-gcs-server and versitygw need Go, nginx and sshd apt (of
-# which they are only unpacked) or to be installed already. What can't be had is left out and said so; the tests that need it then skip with the same reason. Running it again costs
-# nothing.
+# Installs the real servers that the tests talk to, and clients that talk to ours, into .tools/
+# (ignored by git), as far as this machine can: Azurite needs npm, fake-gcs-server and versitygw need
+# Go, nginx, sshd and lftp apt (of which they are only unpacked) or to be installed already. What
+# can't be had is left out and said so; the tests that need it then skip with the same reason.
+# Running it again costs nothing.
 set -u
 AZURITE_VERSION=3.37.0
 FAKE_GCS_VERSION=v1.56.1
@@ -52,6 +53,29 @@ openssh_server() {
     rm -rf "$tools/unpacked"
 }
 
+lftp_program() {
+    [ -x "$tools/lftp/usr/bin/lftp" ] && return 0
+    command -v lftp >/dev/null && return 0
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+        { echo "lftp: left out, there is no apt"; return 0; }
+    rm -rf "$tools/lftp" "$tools/unpacked"
+    mkdir -p "$tools/lftp" "$tools/unpacked"
+    (cd "$tools/unpacked" && apt-get download lftp >/dev/null 2>&1 && dpkg-deb -x lftp_*.deb "$tools/lftp" || exit 1
+        missing=$(ldd "$tools/lftp/usr/bin/lftp" | sed -n 's/^[[:space:]]*lib\(readline\|idn2\|gnutls\)\..*not found.*/\1/p')
+        for library in $missing; do
+            case $library in
+                readline) apt-get download libreadline8 ;;
+                idn2) apt-get download libidn2-0 ;;
+                gnutls) apt-get download libgnutls30 ;;
+            esac >/dev/null 2>&1 || exit 1
+        done
+        for package in lib*.deb; do
+            [ -e "$package" ] || continue
+            dpkg-deb -x "$package" "$tools/lftp" || exit 1
+        done) || { echo "lftp: left out, apt could not fetch it"; rm -rf "$tools/lftp"; }
+    rm -rf "$tools/unpacked"
+}
+
 # $1 a virtualenv's name, then its pinned packages
 clients() {
     home="$tools/$1"
@@ -92,6 +116,7 @@ aws_js() {
 azurite
 nginx_program
 openssh_server
+lftp_program
 clients boto3 boto3==1.44.5
 clients awscli awscli==1.46.3
 clients s3cmd s3cmd==2.4.0 setuptools==80.9.0

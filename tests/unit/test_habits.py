@@ -19,7 +19,16 @@ FLAGS = Habits(settle=Settle.FLAG_FILE)
 
 @pytest.mark.parametrize(
     "key",
-    ["x.tmp", "in/x.part", "in/x.csv.filepart", ".x", "in/.x.csv.3yT1", "tmp/x", "in/temp/a/b"],
+    [
+        "x.tmp",
+        "in/x.part",
+        "x.csv.1db92cbf.partial",
+        "in/x.csv.filepart",
+        ".x",
+        "in/.x.csv.3yT1",
+        "tmp/x",
+        "in/temp/a/b",
+    ],
 )
 def test_temporary_names(key: str) -> None:
     assert is_temporary(USUAL, key)
