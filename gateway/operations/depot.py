@@ -136,9 +136,10 @@ async def opened(depot: Depot, access: Access, pins: Pins) -> asyncssh.SSHClient
     HostKeyDiffers, BadInput where the login is refused, DepotUnavailable."""
     where = Where(depot.host, depot.port, depot.user, pins, *_proof(access))
     shown: list[asyncssh.SSHKey] = []
+    ended: asyncssh.Error | None = None
     for kind in pins.kinds or ((),):
         try:
-            return await dial(where, kind, shown)
+            return await _dialled(where, kind, shown)
         except asyncssh.HostKeyNotVerifiable:
             continue  # it may have one of another kind, too
         except asyncssh.PermissionDenied as error:
@@ -146,11 +147,23 @@ async def opened(depot: Depot, access: Access, pins: Pins) -> asyncssh.SSHClient
                 f"{depot.place} does not let {depot.user} in: it refused the key or password"
             ) from error
         except asyncssh.KeyExchangeFailed as error:
-            if kind is pins.kinds[-1] and not shown:
-                raise DepotUnavailable(_unreached(depot, error)) from error
+            ended = error
         except (OSError, asyncssh.Error) as error:
             raise DepotUnavailable(_unreached(depot, error)) from error
+    if ended is not None and not shown:
+        raise DepotUnavailable(_unreached(depot, ended)) from ended
     raise _distrust(depot, pins, shown)
+
+
+async def _dialled(
+    where: Where, kind: tuple[str, ...], shown: list[asyncssh.SSHKey]
+) -> asyncssh.SSHClientConnection:
+    """A server without a key of that kind may hang up before what it says of that is read: then it
+    is asked once more, to tell that from a line that is down."""
+    try:
+        return await dial(where, kind, shown)
+    except asyncssh.ConnectionLost:
+        return await dial(where, kind, shown)
 
 
 def _proof(access: Access) -> tuple[asyncssh.SSHKey | None, str | None]:
