@@ -139,7 +139,7 @@ async def opened(depot: Depot, access: Access, pins: Pins) -> asyncssh.SSHClient
     ended: asyncssh.Error | None = None
     for kind in pins.kinds or ((),):
         try:
-            return await _dialled(where, kind, shown)
+            return await dial(where, kind, shown)
         except asyncssh.HostKeyNotVerifiable:
             continue  # it may have one of another kind, too
         except asyncssh.PermissionDenied as error:
@@ -153,17 +153,6 @@ async def opened(depot: Depot, access: Access, pins: Pins) -> asyncssh.SSHClient
     if ended is not None and not shown:
         raise DepotUnavailable(_unreached(depot, ended)) from ended
     raise _distrust(depot, pins, shown)
-
-
-async def _dialled(
-    where: Where, kind: tuple[str, ...], shown: list[asyncssh.SSHKey]
-) -> asyncssh.SSHClientConnection:
-    """A server without a key of that kind may hang up before what it says of that is read: then it
-    is asked once more, to tell that from a line that is down."""
-    try:
-        return await dial(where, kind, shown)
-    except asyncssh.ConnectionLost:
-        return await dial(where, kind, shown)
 
 
 def _proof(access: Access) -> tuple[asyncssh.SSHKey | None, str | None]:

@@ -12,6 +12,7 @@ from gateway.stores.sftp_pins import Pins
 CONNECT_SECONDS = 20.0
 KEEPALIVE_SECONDS = 15.0
 KEEPALIVES_MISSED_MAX = 3
+TRIES = 3
 FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
 """What is asked for first: other ciphers cost twice the time or more."""
 
@@ -33,7 +34,24 @@ async def dial(
 ) -> asyncssh.SSHClientConnection:
     """A connection that is logged in. The server is asked for a host key of that kind (of any,
     without one); the one that it shows is added to `shown`. Nothing of the SSH set-up of whoever
-    runs this counts. Raises asyncssh's errors: HostKeyNotVerifiable unless the key is pinned."""
+    runs this counts. Raises asyncssh's errors: HostKeyNotVerifiable unless the key is pinned,
+    KeyExchangeFailed where the server has none of that kind.
+
+    Such a server may hang up before what it says of that is read: so it is asked again, to tell
+    that from a line that is down."""
+    for _ in range(TRIES - 1):
+        known = len(shown)
+        try:
+            return await _dial(where, kind, shown)
+        except asyncssh.ConnectionLost:
+            if not kind or len(shown) > known:
+                raise
+    return await _dial(where, kind, shown)
+
+
+async def _dial(
+    where: Where, kind: Sequence[str], shown: list[asyncssh.SSHKey]
+) -> asyncssh.SSHClientConnection:
     return await asyncssh.connect(
         where.host,
         where.port,
