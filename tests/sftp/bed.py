@@ -78,7 +78,15 @@ async def _matches(password: str, kept: bytes | None) -> bool:
 class Bed(World):
     """Users are `party.name`; each has a key of its own, and the same password."""
 
-    def __init__(self, folder: Path, policies: dict[str, str] | None = None, **limits: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        policies: dict[str, str] | None = None,
+        *,
+        ciphers: str = "modern",
+        host_kind: str = "ssh-ed25519",
+        **limits: Any,
+    ) -> None:
         super().__init__(policies or FILES)
         self.folder = folder
         self.habits: dict[str, Habits] = {}
@@ -88,13 +96,13 @@ class Bed(World):
         self.guard = FakeGuard()
         for party, name in (("acme", "erp"), ("acme", "reader"), ("globex", "erp")):
             self.logins[f"{party}.{name}"] = self._login(party, name)
-        host = asyncssh.generate_private_key("ssh-ed25519")
-        self.door = self.new_door(host.export_private_key(), Limits(**limits))
+        host = asyncssh.generate_private_key(host_kind)
+        self.door = self.new_door(host.export_private_key(), Limits(**limits), ciphers)
         self.port = self.run(self.door.start("127.0.0.1", 0, None))
         line = host.export_public_key().decode().strip()
         (folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {line}\n")
 
-    def new_door(self, host_key: bytes, limits: Limits) -> SftpDoor:
+    def new_door(self, host_key: bytes, limits: Limits, ciphers: str) -> SftpDoor:
         ids = itertools.count(1)
         means = Means(
             lookup=self.logins.get,
@@ -112,6 +120,7 @@ class Bed(World):
             self.exchange,
             means,
             host_keys=[host_key],
+            ciphers=ciphers,
             limits=limits,
         )
 

@@ -169,6 +169,30 @@ def test_there_is_no_shell_no_command_no_tunnel(bed: Bed) -> None:
     bed.run(story())
 
 
+OLD: dict[str, Any] = {
+    "encryption_algs": ["aes128-cbc"],
+    "kex_algs": ["diffie-hellman-group14-sha1"],
+    "mac_algs": ["hmac-sha1"],
+    "server_host_key_algs": ["ssh-rsa"],
+}
+
+
+@pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")
+@pytest.mark.parametrize(("ciphers", "works"), [("modern", False), ("legacy", True)])
+def test_old_algorithms_are_offered_where_the_operator_says_so(
+    tmp_path: Path, ciphers: str, works: bool
+) -> None:
+    bed = Bed(tmp_path, ciphers=ciphers, host_kind="ssh-rsa")
+    try:
+        try:
+            assert gets_in(bed, **OLD) is works
+        except asyncssh.KeyExchangeFailed:
+            assert not works
+        assert gets_in(bed, encryption_algs=["aes128-gcm@openssh.com"])
+    finally:
+        bed.close()
+
+
 # --- while it lasts ----------------------------------------------------------------------------
 
 
