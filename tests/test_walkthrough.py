@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from gateway.audit.check import audit
 from gateway.model import DeliveryState, ObjectRef
 from tests.harness import Gateway
+from tests.sftp.bed import Bed
 
 POLICIES = Path(__file__).parents[1] / "policies"
 KEY = "invoices/2026-07.csv"
@@ -110,3 +111,30 @@ def refusal(call: Any, **arguments: str) -> str:
     with pytest.raises(ClientError) as caught:
         call(**arguments)
     return str(caught.value.response["Error"]["Code"])
+
+
+def test_a_job_of_ten_years_ago_changes_its_host_name(tmp_path: Path) -> None:
+    """The same promise by the other door, with OpenSSH's own client."""
+    bed = Bed(tmp_path)
+    try:
+        # the job puts a temporary name; partners see nothing of it
+        bed.local("7.csv", b"4711,100.00\n")
+        assert bed.batch("put 7.csv /orders/in/7.csv.tmp").code == 0
+        assert bed.keys("globex") == []
+
+        # and renames it: one version, which globex gets as a copy of its own
+        assert bed.batch("rename /orders/in/7.csv.tmp /orders/in/7.csv").code == 0
+        bed.drain()
+        assert bed.versions("in/7.csv") == 1
+        assert bed.copies() == {"in/orders/in/7.csv": b"4711,100.00\n"}
+
+        # globex's job takes it, and moves it out of its way: acme's own view stays as it was
+        ran = bed.batch("rename /orders/in/7.csv /orders/done/7.csv", user="globex.erp")
+        assert ran.code == 0
+        assert (bed.keys("globex"), bed.keys("acme")) == (["done/7.csv"], ["in/7.csv"])
+
+        # what it may not write is refused before a byte travels, in words that its log shows
+        ran = bed.batch("put 7.csv /orders/in/7.csv", user="globex.erp")
+        assert "in orders, globex may write acks/**" in ran.err
+    finally:
+        bed.close()
