@@ -22,6 +22,7 @@ from gateway.stores.sftp_pins import Pins, pins_of
 T = TypeVar("T")
 
 PORT = 22
+SAID_CHARS_MAX = 500
 _BARE = re.compile(r"#.*|SHA256:.*|ssh-(ed25519|rsa|dss)|ecdsa-sha2-nistp\d+")
 """What a line begins with that names no host."""
 _USER_AND_HOST = "expected sftp://USER@HOST[:PORT]/PATH"
@@ -188,16 +189,21 @@ def _line(key: asyncssh.SSHKey) -> str:
     return f"{algorithm} {value}"
 
 
-def _unreached(depot: Depot, error: BaseException) -> str:
+def _unreached(depot: Depot, error: Exception) -> str:
     return f"{depot.place} can't be reached: {_reason(error)}"
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_SECONDS:.0f} s"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    return printable(str(error) or type(error).__name__)
+
+
+def printable(text: str) -> str:
+    """A stranger's words: as many as a line takes, and none that steer a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text[:SAID_CHARS_MAX])
 
 
 def below(folder: bytes, name: bytes) -> bytes:

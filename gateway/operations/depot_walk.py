@@ -12,7 +12,8 @@ import asyncssh
 
 from gateway.errors import CrossdockError, DepotRefused, DepotUnavailable
 from gateway.habits import USUAL, Habits, is_temporary
-from gateway.operations.depot import below
+from gateway.model import KEY_BYTES_MAX, OBJECT_BYTES_MAX
+from gateway.operations.depot import below, printable
 from gateway.policy.patterns import Pattern
 
 PAGE_FILES = 500
@@ -147,6 +148,9 @@ class Walk:
     def _enter(self, folder: str) -> None:
         if not self._selection.enters(folder):
             return
+        if len(folder.encode()) >= KEY_BYTES_MAX:
+            self._heard(f"{folder}/", REFUSED, "no key is as long as the paths below it")
+            return
         if self._selection.is_temporary_folder(folder):
             self._heard(f"{folder}/", WAITING, "")
             return
@@ -165,6 +169,8 @@ class Walk:
             self._heard(path, REFUSED, "the depot does not say that it is a file")
         elif attrs.size is None or attrs.mtime is None:
             self._heard(path, REFUSED, "the depot does not tell its size and time")
+        elif attrs.size > OBJECT_BYTES_MAX:
+            self._heard(path, REFUSED, f"larger than {OBJECT_BYTES_MAX} bytes")
         elif self._selection.is_temporary(path):
             self._heard(path, WAITING, "")
         else:
@@ -180,13 +186,20 @@ def _shown(place: bytes) -> str:
 def depot_errors(what: str) -> Iterator[None]:
     """Turns the library's errors into DepotRefused (this file or folder alone) and
     DepotUnavailable (the session is over)."""
+    what = printable(what)
     try:
         yield
     except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost) as error:
-        raise DepotUnavailable(f"the depot broke off at {what}: {error.reason}") from error
+        raise DepotUnavailable(f"the depot broke off at {what}: {_said(error)}") from error
     except asyncssh.SFTPNoSuchFile as error:
         raise DepotRefused(f"the depot has no {what}, or not any more") from error
     except asyncssh.SFTPError as error:
-        raise DepotRefused(f"the depot does not give {what}: {error.reason}") from error
+        raise DepotRefused(f"the depot does not give {what}: {_said(error)}") from error
     except (asyncssh.Error, OSError) as error:
-        raise DepotUnavailable(f"the depot broke off at {what}: {error}") from error
+        raise DepotUnavailable(f"the depot broke off at {what}: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return printable(getattr(error, "reason", "") or str(error) or type(error).__name__)

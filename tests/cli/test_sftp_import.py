@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import io
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ from gateway.exchange import Draft
 from gateway.model import Caller, ObjectRef, Principal
 from gateway.operations.control import ask
 from gateway.operations.importing import PART_BYTES
+from gateway.telemetry import log_to
 from tests.cli.depot import PASSWORD, DepotServer
 from tests.cli.site import Site, eventually, first, s3
 from tests.counterparts import servers
@@ -213,6 +215,33 @@ def test_a_login_takes_a_key_or_a_password(
     (site.folder / "phrase").write_text("s3same\n")
     phrase = ("--passphrase-from", f"file:{site.folder / 'phrase'}")
     assert site.ask(*words, "--identity", str(locked), *phrase)["known"] == 1
+
+
+def test_what_proves_who_calls_is_kept_by_nobody(site: Site, depot: DepotServer) -> None:
+    depot.lay("a.csv")
+    (site.folder / "word").write_text(PASSWORD)
+    stream = io.StringIO()
+    undo = log_to(stream, "debug")
+
+    async def story(gateway: Running) -> None:
+        by_key = depot.words(INTO)
+        by_word = (*by_key[:-2], "--password-from", f"file:{site.folder / 'word'}")
+        assert (await to_thread(site.ask, *by_key))["imported"] == 1
+        assert (await to_thread(site.ask, *by_word))["known"] == 1
+        depot.away()
+        for words in (by_key, by_word):
+            assert (await to_thread(site.call, *words)).exit_code == 1
+        depot.back()
+
+    try:
+        asyncio.run(site.running(story))
+    finally:
+        undo()
+    secret = depot.client_key.export_private_key().decode().splitlines()[2]
+    kept = stream.getvalue().encode() + site.config.catalog.read_bytes()
+    assert b"sftp" in kept
+    assert PASSWORD.encode() not in kept
+    assert secret.encode() not in kept
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from gateway.catalog import Imported
 from gateway.errors import BadInput, ConfigError, DepotRefused, DepotUnavailable
-from gateway.model import Grant, Held, Mode, ObjectRef, Version
+from gateway.model import KEY_BYTES_MAX, OBJECT_BYTES_MAX, Grant, Held, Mode, ObjectRef, Version
 from gateway.operations.depot import Depot, depot_of, pins_for
-from gateway.operations.depot_walk import RemoteFile, Selection, Walk
+from gateway.operations.depot_walk import RemoteFile, Selection, Walk, depot_errors
 from gateway.operations.importing import IMPORTED, KEPT, KNOWN, MTIME, judged
 from gateway.policy.patterns import compiled
 from tests.contract.memory import peak_growth_bytes
@@ -132,14 +132,19 @@ DIR, FILE = asyncssh.FILEXFER_TYPE_DIRECTORY, asyncssh.FILEXFER_TYPE_REGULAR
 
 
 def walked(
-    folders: dict[bytes, Any], selection: Selection | None = None
+    folders: dict[bytes, Any],
+    selection: Selection | None = None,
+    client: type[Listed] = Listed,
 ) -> tuple[list[str], list[tuple[str, str]]]:
     left: list[tuple[str, str]] = []
 
     async def run() -> list[str]:
-        client = cast(asyncssh.SFTPClient, Listed(folders))
+        session = cast(asyncssh.SFTPClient, client(folders))
         walk = Walk(
-            client, b"/r", selection or Selection(), lambda path, what, _: left.append((path, what))
+            session,
+            b"/r",
+            selection or Selection(),
+            lambda path, what, _: left.append((path, what)),
         )
         return [file.path async for page in walk.pages() for file in page]
 
@@ -184,6 +189,38 @@ def test_what_is_excluded_whole_is_not_looked_into() -> None:
     }
     found, left = walked(folders, exclude)
     assert (found, left) == (["in/a"], [("in/temp/", "waiting")])
+
+
+def test_folders_without_end_come_to_one() -> None:
+    class Endless(dict[bytes, Any]):
+        def __missing__(self, key: bytes) -> Any:
+            return [(b"deep", DIR)]
+
+    found, left = walked(Endless())
+    assert found == []
+    ((path, what),) = left
+    assert what == "refused"
+    assert len(path) == KEY_BYTES_MAX + 1
+
+
+def test_a_size_that_no_object_has_is_refused() -> None:
+    class Huge(Listed):
+        async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+            for size in (2**64 - 1, OBJECT_BYTES_MAX + 1, OBJECT_BYTES_MAX):
+                attrs = asyncssh.SFTPAttrs(type=FILE, size=size, mtime=7)
+                yield asyncssh.SFTPName(b"%d" % size, attrs=attrs)
+
+    found, left = walked({}, client=Huge)
+    assert found == [str(OBJECT_BYTES_MAX)]
+    assert [what for _, what in left] == ["refused"] * 2
+
+
+@given(st.text())
+def test_a_depots_own_words_steer_no_terminal(text: str) -> None:
+    with pytest.raises(DepotRefused) as caught, depot_errors(text):
+        raise asyncssh.SFTPFailure(text)
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 1100
 
 
 def test_a_folder_of_very_many_files_takes_no_more_memory_than_a_page() -> None:
