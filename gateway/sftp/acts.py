@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from gateway.errors import (
     BadInput,
     BucketNotEmpty,
+    Conflict,
     Denied,
     NoSuchKey,
     NotFound,
     PreconditionFailed,
-    TooBusy,
 )
 from gateway.exchange import Expect, Found, Reading, Staged
 from gateway.habits import Habits, Settle, flagged, flags_of, is_temporary, stays
@@ -60,11 +60,12 @@ class Acts:
         spot, ref = self._visit.file(path)
         caller = self._visit.standing()
         temporary = is_temporary(self._visit.habits(caller), ref.key)
-        if self._visit.key(caller, ref) in self._visit.shared.writing:
-            raise TooBusy("this file is open for writing already")
         if how.only_new and await self._visit.exists(caller, ref):
             raise PreconditionFailed
         await self._exchange.staging.may_begin(caller, ref, temporary=temporary)
+        before = self._visit.shared.writing.pop(self._visit.key(caller, ref), None)
+        if before is not None:
+            await before.give_way(keep=not how.truncates)
         upload = await self._upload(caller, spot, ref, how, temporary=temporary)
         self._visit.shared.writing[self._visit.key(caller, ref)] = upload
         return upload
@@ -175,7 +176,7 @@ class Acts:
     ) -> bool:
         old, new = ObjectRef(source.bucket, source.key or ""), self._target(target)
         if self._visit.key(caller, old) in self._visit.shared.writing:
-            raise TooBusy("this file is still open for writing")
+            raise Conflict("this file is still open for writing")
         staged = await self._exchange.staging.look(caller, old)
         if staged is not None:
             await self._rename_staged(caller, staged, new, replaces)

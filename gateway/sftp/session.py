@@ -30,7 +30,7 @@ from asyncssh import (
     sftp,
 )
 
-from gateway.errors import CrossdockError, NotFound, TooBusy
+from gateway.errors import BadInput, CrossdockError, NotFound
 from gateway.notifications import FILE_DOOR
 from gateway.sftp.acts import Acts, How
 from gateway.sftp.errors import status_of, text_of
@@ -132,10 +132,12 @@ class Session(SFTPServer):
         return found
 
     def check_room(self) -> None:
-        """TooBusy's status with as many files and folders open as there may be."""
+        """A failure with as many files and folders open as there may be."""
         if len(self._files) + self.folders >= self.files_max:
             self._over()
-            raise status_of(TooBusy())
+            raise self._refused(
+                "open", b"", BadInput(f"a session may have {self.files_max} files open")
+            )
 
     async def open56(
         self, path: bytes, desired_access: int, flags: int, attrs: SFTPAttrs

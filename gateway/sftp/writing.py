@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from gateway.errors import BadInput, CrossdockError, TooLarge
+from gateway.errors import BadInput, CrossdockError, NoSuchUpload, TooLarge
 from gateway.exchange import (
     Bytes,
     Draft,
@@ -285,13 +285,32 @@ class Upload:
             self._join_small()
             caller, draft = self._caller(), Draft(typed(self.ref.key), self.metadata)
             body = Bytes(*self._held)
-            return await self._exchange.objects.put(caller, self.ref, body, draft, ANY)
+            found = await self._exchange.objects.put(caller, self.ref, body, draft, ANY)
+            await self._clear_away(caller)
+            return found
         staged = await self.stay()
         return await self._exchange.staging.publish(self._caller(), staged, self.ref, ANY)
 
+    async def _clear_away(self, caller: Caller) -> None:
+        """What was left of an earlier upload of that name is nothing to resume any more."""
+        left = await self._exchange.staging.look(caller, self.ref)
+        if left is not None:
+            await self._exchange.staging.abandon(caller, left)
+
+    async def give_way(self, *, keep: bool) -> None:
+        """Another session of the same principal writes this name from now on, as after a lost
+        connection of which nobody told us yet. `keep`: it goes on with what came of it."""
+        try:
+            if keep:
+                await self.sync()
+        finally:
+            self._broken = NoSuchUpload()
+            self._held, self._held_bytes = [], 0
+            self._small.clear()
+
     async def drop(self) -> None:
         """Its writer is gone in the middle of it: what came of it stays, for whoever resumes."""
-        if self.untouched:
+        if self.untouched or isinstance(self._broken, NoSuchUpload):
             return
         await self.sync()
         caller = self._caller()

@@ -287,6 +287,45 @@ def test_scp_both_ways(bed: Bed, old: list[str]) -> None:
     assert bed.versions("in/x") == 1
 
 
+def test_a_job_that_begins_anew_does_not_wait_for_its_lost_session(bed: Bed) -> None:
+    """A connection may be gone for minutes before anybody tells us."""
+
+    async def story() -> None:
+        async with bed.client() as lost, bed.client() as again:
+            half = await lost.open(IN, "wb")
+            await half.write(b"half of it")
+            await write_at(again, IN, RESUME, (10, b", and the rest"))
+            with pytest.raises(asyncssh.SFTPFailure, match="replaced by another one"):
+                await half.write(b"more")
+            with pytest.raises(asyncssh.SFTPFailure, match="replaced by another one"):
+                await half.close()
+
+    bed.run(story())
+    assert bed.read("acme", "in/x") == b"half of it, and the rest"
+    assert bed.versions("in/x") == 1
+
+
+def test_a_job_that_puts_the_file_anew_leaves_nothing_of_its_lost_session(bed: Bed) -> None:
+    async def story() -> None:
+        async with bed.connection() as connection, connection.start_sftp_client() as sftp:
+            file = await sftp.open(IN, "wb")
+            await file.write(b"half of it")
+            connection.abort()
+        await bed.left()
+        async with bed.client() as lost, bed.client() as again:
+            half = await lost.open(IN, "wb")
+            await half.write(b"once more")
+            await write_at(again, IN, PUT, (0, b"whole"))
+            with pytest.raises(asyncssh.SFTPFailure):
+                await half.close()
+            assert (await again.stat(IN)).size == 5
+
+    bed.run(story())
+    assert bed.staged() == []
+    assert bed.read("acme", "in/x") == b"whole"
+    assert bed.versions("in/x") == 1
+
+
 # --- stores that fail --------------------------------------------------------------------------
 
 
@@ -318,3 +357,20 @@ def test_what_was_told_to_be_synced_is_durable(bed: Bed) -> None:
 
     bed.run(story())
     assert bed.read("acme", "in/x") == b"abcdef"
+
+
+def test_a_client_that_waits_for_a_slow_store_is_kept_alive(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSH gives up after ServerAliveInterval times ServerAliveCountMax without a sign."""
+    put = bed.exchange.objects.put
+
+    async def slow(*words: Any, **more: Any) -> Any:
+        await asyncio.sleep(4)
+        return await put(*words, **more)
+
+    monkeypatch.setattr(bed.exchange.objects, "put", slow)
+    bed.local("x", b"patience")
+    ran = bed.batch(f"put x {IN}", args=["-oServerAliveInterval=1", "-oServerAliveCountMax=1"])
+    assert ran.code == 0, ran.err
+    assert bed.read("acme", "in/x") == b"patience"
