@@ -13,7 +13,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Protocol
 
 from asyncssh import (
@@ -29,6 +28,7 @@ from gateway.logins import Login, Proof
 from gateway.model import Caller, Event, Principal
 from gateway.notifications import FILE_DOOR
 from gateway.sftp.channel import Channel, NewSession
+from gateway.sftp.guard import is_within
 from gateway.sftp.visit import HabitsOf
 from gateway.telemetry import Request
 
@@ -146,14 +146,7 @@ class Arrival(SSHServer):
         return True
 
     def _from_allowed(self, login: Login) -> bool:
-        if not login.networks:
-            return True
-        try:
-            address = ip_address(self.source.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        return any(mapped in network for network in login.networks)
+        return not login.networks or is_within(self.source, login.networks)
 
     @property
     def _wants_both(self) -> bool:

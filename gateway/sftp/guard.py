@@ -65,11 +65,11 @@ class Guard:
     def arrives(self, source: str) -> bool:
         """Whether a connection from there is let in; then it is to be told of when it `leaves`.
         One that comes while it is banned makes the ban longer."""
-        if _in(source, self._rules.block):
+        if is_within(source, self._rules.block):
             return False
         known = self._source(source)
         now = self._clock()
-        if known.until > now and not _in(source, self._rules.safe):
+        if known.until > now and not is_within(source, self._rules.safe):
             longest = BAN_FACTOR_MAX * self._rules.for_s * S_NS
             known.length = min(longest, known.length + known.length // 2)
             known.until = max(known.until, now + known.length)
@@ -97,7 +97,7 @@ class Guard:
         self._score(source, OVER_LIMIT)
 
     def _score(self, source: str, points: int) -> None:
-        if _in(source, self._rules.safe):
+        if is_within(source, self._rules.safe):
             return
         known, now = self._source(source), self._clock()
         since = now - self._rules.within_s * S_NS
@@ -153,7 +153,8 @@ def place_of(source: str) -> str:
     return str(address)
 
 
-def _in(source: str, networks: Sequence[Network]) -> bool:
+def is_within(source: str, networks: Sequence[Network]) -> bool:
+    """Whether an address lies in one of these networks; what is none lies nowhere."""
     try:
         address = ip_address(source.partition("%")[0])
     except ValueError:
