@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from gateway.app import Running
 from gateway.audit.records import decode, unpack
 from gateway.cli import main
+from gateway.model import ObjectRef
 from tests.cli.site import ACME, GATEWAY, TOPOLOGY, Site, eventually, first, get
 
 WITH_SFTP = GATEWAY.replace("admin:", 'sftp: "127.0.0.1:0", admin:')
@@ -249,3 +250,34 @@ def test_what_is_being_written_when_the_gateway_stops_is_kept(door: Site, tmp_pa
 
     asyncio.run(door.running(stops))
     asyncio.run(door.running(resumes))
+
+
+def test_a_file_that_rests_is_published_by_the_gateway_itself(
+    door: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.operations.housekeeping.SETTLE_SECONDS", 0.05)
+    door.write("policies/acme.yaml", ACME + "sftp:\n  erp: {settle: quiet, quiet: 1s}\n")
+
+    async def story(gateway: Running) -> None:
+        async with client(gateway, "legacy", **by_key(door)) as sftp:
+            await put(sftp, "/orders/invoices/9.csv", b"9")
+            ref = ObjectRef("orders", "invoices/9.csv")
+
+            async def there() -> bool:
+                return bool(await gateway.house.catalog.story(ref))
+
+            assert not await there()
+            await eventually(there)
+            assert await content(sftp, "/orders/invoices/9.csv") == b"9"
+
+    asyncio.run(door.running(story))
+
+
+def test_what_is_no_public_key_is_named_by_check(door: Site) -> None:
+    secret = (door.folder / "key").read_text()
+    door.write("policies/key.pub", secret)
+    result = door.call("check")
+    assert result.exit_code == 2
+    assert "topology.yaml:5:" in result.output
+    assert "this is a private key; expected the public one" in result.output
+    assert secret.splitlines()[1] not in result.output

@@ -192,6 +192,27 @@ def test_others_bytes_are_copied_when_they_are_written_onto(bed: Bed) -> None:
         bed.run(story())
 
 
+@pytest.mark.usefixtures("small_parts")
+def test_who_reads_while_it_is_written_over_reads_the_old_one_whole(bed: Bed) -> None:
+    old, new = noise(400_000, 1), noise(500_000, 2)
+    bed.put("acme", "in/x", old, {})
+
+    async def story() -> None:
+        async with bed.client() as acme, bed.client("globex.erp") as globex:
+            async with globex.open(IN, "rb") as reading:
+                got = bytes(await reading.read(1000))  # type: ignore[arg-type]
+                async with acme.open(IN, "wb") as file:
+                    await file.write(new[:300_000])
+                    assert (await globex.stat(IN)).size == len(old)
+                    await file.write(new[300_000:])
+                got += bytes(await reading.read(-1))  # type: ignore[arg-type]
+                assert got == old
+            assert (await globex.stat(IN)).size == len(new)
+
+    bed.run(story())
+    assert bed.read("globex", "in/x") == new
+
+
 # --- broken off --------------------------------------------------------------------------------
 
 
