@@ -78,9 +78,9 @@ def test_an_upload_goes_on_after_the_gateway_was_killed(site: Site, dies_at: str
         assert process.wait(WAIT_S) == SIGKILLED
     with served(site) as (_, facts):
         kept = asyncio.run(size(site, facts))
-        assert kept in (-1, 0, PART, 2 * PART, 3 * PART, len(DATA)), "a beginning, and no hole"
+        assert kept <= len(DATA)
         asyncio.run(put(site, facts, "ab" if kept > 0 else "wb", DATA[max(0, kept) :]))
-        assert asyncio.run(whole(site, facts))
+        assert asyncio.run(whole(site, facts)), "what was kept was a beginning, without a hole"
     history = site.ask("history", "orders/invoices/big")
     assert len(history["versions"]) == 1
 
