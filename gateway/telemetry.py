@@ -77,6 +77,7 @@ def log_to(stream: TextIO, level: str = "info") -> Callable[[], None]:
     before = root.level
     root.addHandler(handler)
     root.setLevel(level.upper())
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it tells of every packet
 
     def undo() -> None:
         root.removeHandler(handler)

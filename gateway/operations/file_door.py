@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.house import House
@@ -18,7 +17,6 @@ PASSWORD_THREADS = 2
 
 def file_door(house: House, keys: tuple[HostKey, ...]) -> SftpDoor:
     entry = house.config.sftp
-    logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it tells of every packet
     pool = ThreadPoolExecutor(PASSWORD_THREADS, "password")
 
     async def matches(password: str, kept: bytes | None) -> bool:

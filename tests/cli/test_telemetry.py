@@ -28,6 +28,7 @@ def test_a_line_carries_the_request_and_what_was_said(
 ) -> None:
     token = request_id.set("req-1")
     logging.getLogger("gateway.test").info("moved %s", "x", extra={"bucket": "orders"})
+    logging.getLogger("asyncssh.sftp").info("opened /in/x for acme")
     request_id.reset(token)
     logging.getLogger("gateway.test").info("later")
     first, second = lines()

@@ -28,7 +28,7 @@ from gateway.errors import (
 )
 from gateway.model import Chunks
 from gateway.policy.mesh import StoreSpec
-from gateway.stores import CanTidy, sftp
+from gateway.stores import CanTidy, sftp, sftp_pool
 from gateway.stores.build import build
 from gateway.stores.sftp import SftpStore
 from gateway.stores.sftp_copies import COMPARED_BYTES_MAX
@@ -497,6 +497,67 @@ def test_a_file_where_the_stores_own_folder_should_be_is_refused(tmp_path: Path)
         ):
             with pytest.raises(StoreRefused, match="own folder"):
                 await call()
+
+    on(tmp_path, story)
+
+
+class Stuck(Whole):
+    """Takes long to say what lies at `in/x`."""
+
+    async def lstat(self, path: bytes) -> asyncssh.SFTPAttrs:
+        if path.endswith(b"in/x"):
+            await asyncio.sleep(1)
+        return asyncssh.SFTPAttrs.from_local(os.lstat(self.map_path(path)))
+
+
+def test_a_request_without_an_answer_is_given_up_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sftp_pool, "REQUEST_SECONDS", 0.2)
+
+    async def story(store: SftpStore) -> None:
+        with pytest.raises(StoreUnavailable, match="in time"):
+            await store.examine("in/x")
+        assert await store.examine("in/y") is None
+
+    on(tmp_path, story, server=Stuck)
+
+
+def test_a_connection_that_nobody_needs_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sftp_pool, "IDLE_SECONDS", 0.05)
+
+    async def main() -> None:
+        async with (
+            serving(tmp_path / "server", Whole, [host_key()]) as server,
+            opened(spec(server.port), secrets(host_key())) as store,
+        ):
+            await delivers(store)
+            async with asyncio.timeout(10):
+                await server.connections[0].wait_closed()
+            assert (await examined(store, "in/x")).version == "v1"
+            assert len(server.connections) == 2
+
+    asyncio.run(main())
+
+
+def test_more_than_all_connections_take_wait_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sftp_pool, "LINE_USERS_MAX", 1)
+    monkeypatch.setattr(sftp_pool, "LINES_MAX", 1)
+    monkeypatch.setattr(sftp_pool, "LINE_WAIT_SECONDS", 0.5)
+
+    async def story(store: SftpStore) -> None:
+        await asyncio.gather(*(delivers(store, f"in/{i}") for i in range(4)))
+        await store.write(KEY, many(4 * MIB), size=None)
+        reading = store.read(KEY)
+        await anext(reading)  # a slow reader
+        with pytest.raises(StoreUnavailable, match="free in time"):
+            await store.examine("in/1")
+        await reading.aclose()  # type: ignore[attr-defined]
+        assert (await examined(store, "in/1")).version == "v1"
 
     on(tmp_path, story)
 
