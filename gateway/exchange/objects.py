@@ -17,7 +17,7 @@ from gateway.errors import (
 )
 from gateway.exchange.damage import note_damage
 from gateway.exchange.drafts import check_draft, check_tags
-from gateway.exchange.floor import Floor, absent, label_of
+from gateway.exchange.floor import READERS, Floor, absent, label_of
 from gateway.exchange.intake import Relayed, Taken, take
 from gateway.exchange.on_read import promise_copy
 from gateway.exchange.publishing import (
@@ -264,6 +264,19 @@ class Objects:
         and VersionIsMarker for delete markers in the caller's view."""
         bucket = await self._floor.readable(caller, ref)
         held = await self.visible(caller, ref, bucket, version, as_of)
+        self._floor.served("head", caller, held)
+        return await self.found(caller, bucket, held)
+
+    async def peek(self, caller: Caller, ref: ObjectRef) -> Found | None:
+        """As `look`, for whoever only wants to know whether there is anything: what is absent,
+        hidden, deleted or not for this principal to read is None, and that is no refusal."""
+        bucket = await self._floor.bucket(caller, ref.bucket)
+        principal = caller.principal
+        if principal.may not in READERS or not principal.covers(ref.key):
+            return None
+        held = await self._floor.held(caller, ref, bucket, "", None)
+        if held is None or held.version.marker:
+            return None
         self._floor.served("head", caller, held)
         return await self.found(caller, bucket, held)
 

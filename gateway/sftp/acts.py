@@ -49,7 +49,8 @@ class Acts:
         spot, ref = self._visit.file(path)
         caller = self._visit.standing()
         if self._visit.upload_only(caller, spot.path):
-            raise Denied("files can only be put here, not read")
+            error = Denied("files can only be put here, not read")
+            raise self._visit.refused(caller, ref, error)
         if await self._exchange.staging.look(caller, ref) is not None:
             raise BadInput("this file is still being written; it can be read once it is complete")
         return Download(await self._exchange.objects.read(caller, ref), self._ahead)
@@ -60,9 +61,9 @@ class Acts:
         spot, ref = self._visit.file(path)
         caller = self._visit.standing()
         temporary = is_temporary(self._visit.habits(caller), ref.key)
+        await self._exchange.staging.may_begin(caller, ref, temporary=temporary)
         if how.only_new and await self._visit.exists(caller, ref):
             raise PreconditionFailed
-        await self._exchange.staging.may_begin(caller, ref, temporary=temporary)
         before = self._visit.shared.writing.pop(self._visit.key(caller, ref), None)
         if before is not None:
             await before.give_way(keep=not how.truncates)
@@ -168,8 +169,9 @@ class Acts:
         if source.key is not None and await self._rename_file(caller, source, target, replaces):
             return
         if source.key is None or not source.prefix or not target.prefix or target.key is None:
-            raise Denied("what folders there are up here the policy files say")
-        await self._rename_folder(caller, source, target)
+            raise self._visit.above(source if source.key is None else target)
+        if not await self._rename_folder(caller, source, target):
+            raise await self._visit.absent(caller, source)
 
     async def _rename_file(
         self, caller: Caller, source: Spot, target: Spot, replaces: bool
@@ -204,22 +206,20 @@ class Acts:
         await self._exchange.staging.move(caller, staged, new, temporary=temporary)
         await self._release(caller, habits, new)
 
-    async def _rename_folder(self, caller: Caller, source: Spot, target: Spot) -> None:
+    async def _rename_folder(self, caller: Caller, source: Spot, target: Spot) -> bool:
         old = ObjectRef(source.bucket, source.prefix or "")
         new = ObjectRef(target.bucket, target.prefix or "")
         habits = self._visit.habits(caller)
-        if not await self._exchange.moving.rename_folder(
-            caller, old, new, stays=lambda key: stays(habits, key)
-        ):
-            raise NoSuchKey
+        moving = self._exchange.moving
+        moved = await moving.rename_folder(caller, old, new, stays=lambda key: stays(habits, key))
+        return bool(moved)
 
     async def _seen(self, caller: Caller, ref: ObjectRef) -> bool:
         """Whether there is such a version. Who may only write is told of its party's own."""
+        if caller.principal.may is not May.WRITE:
+            return await self._exchange.objects.peek(caller, ref) is not None
         try:
-            if caller.principal.may is May.WRITE:
-                await self._exchange.locking.authored(caller, ref)
-            else:
-                await self._exchange.objects.look(caller, ref)
+            await self._exchange.locking.authored(caller, ref)
         except NotFound:
             return False
         return True
@@ -233,20 +233,19 @@ class Acts:
             await self._exchange.staging.abandon(caller, staged)
             return
         if not await self._seen(caller, ref):
-            if (await self._visit.look(spot)).folder:
+            if await self._visit.is_folder(caller, spot):
                 raise BadInput("this is a folder")
-            raise NoSuchKey
+            raise await self._visit.absent(caller, spot)
         await self._exchange.removals.delete(caller, ref)
 
     async def make_folder(self, path: bytes) -> None:
-        _, ref = self._visit.folder(path)
+        spot, ref = self._visit.folder(path)
         caller = self._visit.standing()
-        try:
-            await self._visit.look(self._visit.spot(path))
-        except NoSuchKey:
-            if await self._exchange.staging.make_folder(caller, ref):
-                return
-        raise PreconditionFailed
+        there = await self._visit.exists(caller, ObjectRef(spot.bucket, spot.key or ""))
+        if there or await self._visit.is_folder(caller, spot):
+            raise PreconditionFailed
+        if not await self._exchange.staging.make_folder(caller, ref):
+            raise PreconditionFailed
 
     async def drop_folder(self, path: bytes) -> None:
         """BucketNotEmpty while the caller sees anything in it; a folder that only is because of
@@ -256,8 +255,10 @@ class Acts:
         if not await self._visit.empty(caller, ref, own=False):
             raise BucketNotEmpty("the folder is not empty")
         if not await self._exchange.staging.drop_folder(caller, ref):
-            await self._visit.look(spot)
-            raise Denied("this folder is there for as long as its party may write into it")
+            if not await self._visit.is_folder(caller, spot):
+                raise await self._visit.absent(caller, spot)
+            error = Denied("this folder is there for as long as its party may write into it")
+            raise self._visit.refused(caller, ref, error)
 
     # --- attributes ----------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class SftpDoor:
         self._offer = OFFERS[ciphers]
         self._ended = ended
         self._slots = Slots(PARTS_HELD_MAX)
-        self._shared = Shared({}, Recent())
+        self._shared = Shared({}, Recent(), means.observe, means.clock)
         self._arrivals: set[Arrival] = set()
         self._sessions: set[Session] = set()
         self._users: Counter[str] = Counter()

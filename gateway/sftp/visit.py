@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from gateway.errors import BadInput, Denied, NoSuchKey, NotFound, VersionIsMarker
+from gateway.errors import BadInput, CrossdockError, Denied, NoSuchKey
 from gateway.exchange import Entry as Row
 from gateway.exchange import Exchange, Found, Page, Span, Staged
 from gateway.habits import Habits
-from gateway.model import Caller, May, ObjectRef, Principal
+from gateway.model import Caller, Event, May, ObjectRef, Principal
 from gateway.sftp.listing import Names
 from gateway.sftp.recent import Recent
 from gateway.sftp.tree import Spot, Tree, normal
@@ -40,6 +40,8 @@ class Shared:
 
     writing: dict[Whose, Upload]
     recent: Recent[Whose, Entry]
+    observe: Callable[[Event], None]
+    clock: Callable[[], int]
 
 
 class Visit:
@@ -82,8 +84,43 @@ class Visit:
         what there is."""
         spot = self.spot(path)
         if not spot.bucket or not spot.prefix or spot.key is None:
-            raise Denied("what folders there are up here the policy files say")
+            raise self.above(spot)
         return spot, ObjectRef(spot.bucket, spot.prefix)
+
+    def above(self, spot: Spot) -> CrossdockError:
+        """Folders above all keys are not a client's to make, rename or remove."""
+        error = Denied("what folders there are up here the policy files say")
+        return self.refused(self.standing(), ObjectRef(spot.bucket, spot.prefix or ""), error)
+
+    def refused(self, caller: Caller, ref: ObjectRef, error: CrossdockError) -> CrossdockError:
+        """Notes a refusal of the door's own, and gives the error back to be raised."""
+        self.shared.observe(
+            Event(
+                "refusal",
+                self.shared.clock(),
+                caller.party,
+                caller.principal.name,
+                caller.door,
+                caller.request,
+                bucket=ref.bucket,
+                key=ref.key,
+                revision=self.exchange.mesh.revision,
+                outcome=type(error).__name__,
+                readers=(caller.party,),
+            )
+        )
+        return error
+
+    async def absent(self, caller: Caller, spot: Spot) -> CrossdockError:
+        """What is told of a name under which the caller sees nothing; the refusal is noted."""
+        ref = ObjectRef(spot.bucket, spot.key or spot.prefix or "")
+        if spot.key is None or self.upload_only(caller, spot.path):
+            return self.refused(caller, ref, NoSuchKey())
+        try:
+            await self.exchange.objects.look(caller, ref)
+        except CrossdockError as error:
+            return error
+        return NoSuchKey()
 
     def upload_only(self, caller: Caller, path: str) -> bool:
         """Whether the caller is shown nothing there but what it is writing."""
@@ -107,9 +144,9 @@ class Visit:
             found = await self._file(caller, spot, ObjectRef(spot.bucket, spot.key))
             if found is not None:
                 return found
-        if spot.prefix is not None and await self._is_folder(caller, spot):
+        if await self.is_folder(caller, spot):
             return Entry(spot.name, folder=True)
-        raise NoSuchKey
+        raise await self.absent(caller, spot)
 
     async def _file(self, caller: Caller, spot: Spot, ref: ObjectRef) -> Entry | None:
         writing = self.shared.writing.get(self.key(caller, ref))
@@ -120,9 +157,8 @@ class Visit:
             return _draft(spot.name, staged)
         if self.upload_only(caller, spot.path):
             return self.shared.recent.get(self.key(caller, ref))
-        try:
-            found = await self.exchange.objects.look(caller, ref)
-        except (NotFound, VersionIsMarker):
+        found = await self.exchange.objects.peek(caller, ref)
+        if found is None:
             return None
         at = await self.modified(caller, found)
         return Entry(spot.name, size=found.version.size, at=at)
@@ -138,16 +174,13 @@ class Visit:
             return True
         if await self.exchange.staging.look(caller, ref) is not None:
             return True
-        try:
-            await self.exchange.objects.look(caller, ref)
-        except (NotFound, VersionIsMarker):
-            return False
-        except Denied:
-            return False  # it may only write: the commit will judge
-        return True
+        return await self.exchange.objects.peek(caller, ref) is not None
 
-    async def _is_folder(self, caller: Caller, spot: Spot) -> bool:
-        prefix = spot.prefix or ""
+    async def is_folder(self, caller: Caller, spot: Spot) -> bool:
+        """Whether the caller sees a folder of that name."""
+        if spot.prefix is None:
+            return False
+        prefix = spot.prefix
         if spot.key is None and not spot.path.endswith("%2F"):
             return True  # a bucket, or what the party's file maps
         if self._tree().below(spot.path) or prefix in await self._granted(caller, spot.bucket):
@@ -171,7 +204,8 @@ class Visit:
         """Folders that are always there: those into which the party may write."""
         found = await self.exchange.buckets.one(caller, bucket)
         patterns = found.members.get(caller.party, ())
-        return frozenset(folder for each in patterns for folder in _folders_of(each))
+        literal = (folder for each in patterns for folder in _folders_of(each))
+        return frozenset(folder for folder in literal if _leads_to(caller.principal, folder))
 
     # --- listing -------------------------------------------------------------------------------
 
@@ -188,8 +222,8 @@ class Visit:
 
     async def _inside(self, spot: Spot, names: Names) -> AsyncIterator[Entry]:
         caller = self.standing()
-        if spot.prefix is None or not await self._is_folder(caller, spot):
-            raise NoSuchKey
+        if not await self.is_folder(caller, spot):
+            raise await self.absent(caller, spot)
         async for entry in self._drafts(caller, spot, names):
             yield entry
         if not self.upload_only(caller, spot.path):
@@ -238,6 +272,11 @@ class Visit:
 
     def _tree(self) -> Tree:
         return Tree(self.habits(self.standing()).folders)
+
+
+def _leads_to(principal: Principal, folder: str) -> bool:
+    """Whether a folder lies among a principal's keys, or on the way to them."""
+    return principal.covers(folder) or any(key.startswith(folder) for key in principal.keys)
 
 
 def _by_key(page: Page) -> list[tuple[str, Row | None]]:

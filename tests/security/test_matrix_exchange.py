@@ -104,6 +104,7 @@ VERBS: tuple[tuple[str, str, Verb], ...] = (
     ("objects.copy", "write",
      lambda e, c, p: e.objects.copy(c, CopySource(ObjectRef("orders", "other/seen.csv")), SECRET)),
     ("objects.look", "read", lambda e, c, p: e.objects.look(c, SECRET)),
+    ("objects.peek", "bucket", lambda e, c, p: e.objects.peek(c, SECRET)),
     ("objects.look", "read-version", lambda e, c, p: e.objects.look(c, SECRET, version=p.version)),
     ("objects.look", "read", lambda e, c, p: e.objects.look(c, SECRET, as_of=1 << 62)),
     ("objects.read", "read", lambda e, c, p: e.objects.read(c, SECRET)),
