@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from asyncssh import SSHReader, SSHServerChannel, SSHWriter
-from asyncssh.constants import FXP_OPENDIR
+from asyncssh.constants import EXTENDED_DATA_STDERR, FXP_OPENDIR
+from asyncssh.scp import run_scp_server
 from asyncssh.sftp import (
     MAX_SFTP_PACKET_LEN,
     SFTPLimits,
@@ -35,24 +36,32 @@ class Channel(SSHServerStreamSession[bytes]):
         super().__init__(None, cast(Any, new), VERSION, allow_scp=True)
         self._new = new
         self._closed = closed
-        self._opened: Session | None = None
-
-    def _init_sftp_server(self) -> Session:
-        self._opened = cast(Session, super()._init_sftp_server())
-        return self._opened
 
     def session_started(self) -> None:
         channel = cast(SSHServerChannel[bytes], self._chan)
-        if channel.get_subsystem() != "sftp" or self._conn is None:
-            super().session_started()
-            if self._opened is not None and channel.is_closing():  # no command that scp knows
-                self._opened.leave()
+        if self._conn is None:
             return
         channel.set_encoding(None)
         self._encoding = None
         reader, writer = SSHReader[bytes](self, channel), SSHWriter[bytes](self, channel)
-        handler = Handler(self._new(channel), reader, writer)
-        self._conn.create_task(handler.run(), reader.logger)
+        session, command = self._new(channel), channel.get_command()
+        if command is None:
+            self._conn.create_task(Handler(session, reader, writer).run(), reader.logger)
+        else:
+            self._conn.create_task(self._scp(session, command, reader, writer), reader.logger)
+
+    async def _scp(
+        self, session: Session, command: str, reader: SSHReader[bytes], writer: SSHWriter[bytes]
+    ) -> None:
+        errors = SSHWriter[bytes](self, session.channel, EXTENDED_DATA_STDERR)
+        running = run_scp_server(session, command, reader, writer, errors)
+        if running is None:  # it knows no such command, and has said so
+            session.leave()
+            return
+        try:
+            await running
+        except RecursionError:
+            log.warning("scp was to make folders too deep")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed()
@@ -104,7 +113,7 @@ class Handler(SFTPServerHandler):
         return SFTPLimits(MAX_SFTP_PACKET_LEN, PIECE_BYTES_MAX, PIECE_BYTES_MAX, most)
 
     async def _process_opendir(self, packet: Any) -> bytes:
-        self._session.check_room()
+        self._session.check_folders()
         return await super()._process_opendir(packet)
 
     _packet_handlers: Any = {  # noqa: RUF012

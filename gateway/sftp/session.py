@@ -132,12 +132,17 @@ class Session(SFTPServer):
         return found
 
     def check_room(self) -> None:
-        """A failure with as many files and folders open as there may be."""
+        """BadInput with as many files and folders open as there may be."""
         if len(self._files) + self.folders >= self.files_max:
             self._over()
-            raise self._refused(
-                "open", b"", BadInput(f"a session may have {self.files_max} files open")
-            )
+            raise BadInput(f"a session may have {self.files_max} files and folders open")
+
+    def check_folders(self) -> None:
+        """The same, for a folder that is to be listed."""
+        try:
+            self.check_room()
+        except CrossdockError as error:
+            raise self._refused("list", b"", error) from error
 
     async def open56(
         self, path: bytes, desired_access: int, flags: int, attrs: SFTPAttrs
@@ -218,7 +223,7 @@ class Session(SFTPServer):
         if attrs.mtime is not None:
             await self._told("setstat", path, self._acts.set_modified(path, attrs.mtime))
         else:
-            await self._told("setstat", path, self._visit.look(self._visit.spot(path)))
+            await self._told("setstat", path, self._stat(path))
 
     async def lsetstat(self, path: bytes, attrs: SFTPAttrs) -> None:
         await self.setstat(path, attrs)
