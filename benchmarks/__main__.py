@@ -6,7 +6,18 @@ import sys
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
-from benchmarks import catalog, converging, delivery, door, memory, notices, plan, policy, sftp
+from benchmarks import (
+    catalog,
+    converging,
+    delivery,
+    depot,
+    door,
+    memory,
+    notices,
+    plan,
+    policy,
+    sftp,
+)
 
 Row = tuple[str, str]
 
@@ -31,6 +42,7 @@ GROUPS = MappingProxyType(
         "notices": _figures(notices.run),
         "converging": converging.converging,
         "sftp": sftp.sftp,
+        "depot": depot.depot,
         "memory": memory.memory,
     }
 )

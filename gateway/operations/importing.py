@@ -43,7 +43,7 @@ from gateway.operations.depot_walk import (
 )
 from gateway.operations.site import Site
 
-TRANSFERS_MAX = 8
+TRANSFERS_MAX = 16
 """Files that are read at once."""
 PART_BYTES = 32 * 1024 * 1024
 """Up to here a file is written whole; more is staged in parts, so that much is lost at most."""
