@@ -27,7 +27,7 @@ from gateway.errors import CrossdockError
 from gateway.exchange import Draft
 from gateway.model import Caller, ObjectRef, Principal
 from gateway.operations.control import ask
-from gateway.operations.importing import PART_BYTES
+from gateway.operations.importing import PART_BYTES, TRANSFERS_MAX
 from gateway.telemetry import log_to
 from tests.cli.depot import PASSWORD, DepotServer
 from tests.cli.site import Site, eventually, first, s3
@@ -573,11 +573,11 @@ def test_a_depot_that_breaks_off_ends_the_round_and_loses_nothing(
     site: Site, depot: DepotServer
 ) -> None:
     start(site)
-    for number in range(20):
+    for number in range(3 * TRANSFERS_MAX):
         depot.lay(f"{number:02}.csv")
 
     async def hung_up(name: str, offset: int, size: int) -> None:
-        if len(depot.reads) == 10:
+        if len(depot.reads) == 2 * TRANSFERS_MAX:
             depot.hang_up()
             await depot.stuck(name, offset, size)
 
@@ -587,7 +587,7 @@ def test_a_depot_that_breaks_off_ends_the_round_and_loses_nothing(
     assert "broke off" in result.stderr
     depot.before_read = at_once
     done = site.ask(*depot.words(INTO))
-    assert done["imported"] + done["known"] == 20
+    assert done["imported"] + done["known"] == 3 * TRANSFERS_MAX
     assert done["known"] > 0
 
 
