@@ -35,7 +35,8 @@ from gateway.stores.naming import Path
 from gateway.stores.sftp_copies import SECOND_NS, Copies, hash_in
 from gateway.stores.sftp_dial import Where
 from gateway.stores.sftp_pool import Pool
-from gateway.stores.sftp_wire import Staged, Tree, etag_of, is_file
+from gateway.stores.sftp_reading import etag_of, is_file
+from gateway.stores.sftp_wire import Staged, Tree
 from gateway.stores.waiting import ended, undone
 
 Aim = tuple[Path, str | None]

@@ -12,16 +12,8 @@ from gateway.errors import Damaged, MissingFromStore, StoreUnavailable
 from gateway.model import Chunks
 from gateway.stores import Parcel, Written, naming, sidecars
 from gateway.stores.naming import Path
-from gateway.stores.sftp_wire import (
-    ASIDE,
-    STAGING,
-    Staged,
-    Tree,
-    etag,
-    etag_of,
-    is_file,
-    is_folder,
-)
+from gateway.stores.sftp_reading import etag, etag_of, is_file, is_folder
+from gateway.stores.sftp_wire import ASIDE, STAGING, Staged, Tree
 from gateway.stores.sidecars import Entry, Lying
 
 COMPARED_BYTES_MAX = 8 * 1024 * 1024
@@ -57,10 +49,10 @@ class Copies:
     ) -> Written:
         """Gives the staged file, which is complete, its place. Damaged where what the server
         gives back is not what it was sent."""
-        there = await self.find(key)
+        there, written = await asyncio.gather(self.find(key), self._tree.about(staged.file))
         sidecars.check_free(there, replace)
-        noted = await self._seal(staged, there)
-        if await self._sha256(staged.path) != parcel.sha256:
+        noted = await self._seal(staged, written.mtime or 0, there)
+        if await self._sha256(staged.path, staged.size) != parcel.sha256:
             raise Damaged("What was read back is not what was sent.")
         await self._note(key, sidecars.entries_for(noted, parcel, there))
         path = await self._settle(staged, key, there)
@@ -91,13 +83,14 @@ class Copies:
     async def look(self, key: str) -> Lying | None:
         """The file (or link, or device) under this key; a folder of that name is not one."""
         paths = list(sidecars.places(key))
-        for path, about in zip(
-            paths, await asyncio.gather(*map(self._tree.look, paths)), strict=True
-        ):
+        looks = asyncio.gather(*map(self._tree.look, paths))
+        found, is_rooted = await asyncio.gather(looks, self._tree.has_root())
+        for path, about in zip(paths, found, strict=True):
             if about is not None and not is_folder(about):
                 modified = (about.mtime or 0) * SECOND_NS
                 return Lying(path, about.size or 0, etag_of(about), modified, is_file(about))
-        await self._tree.check_root()
+        if not is_rooted:
+            await self._tree.check_root()
         return None
 
     async def find(self, key: str) -> Lying | None:
@@ -125,18 +118,17 @@ class Copies:
         likely = sidecars.of_its_size(there, note.entries)
         if not likely:
             return None
-        sha256 = await self._sha256(there.path)
+        sha256 = await self._sha256(there.path, there.size)
         same = [each for each in likely if each.sha256 == sha256]
         return parcel if parcel in same else next(iter(same), None)
 
-    async def _seal(self, staged: Staged, there: Lying | None) -> str:
-        """Complete and closed, and of a date that no later change can have; its etag."""
-        about = await self._tree.about(staged.file)
-        date = max((about.mtime or 0) - 1, 0)
+    async def _seal(self, staged: Staged, written: int, there: Lying | None) -> str:
+        """Complete and closed, and of a date that no later change can have, for it is before the
+        second in which it was written; its etag."""
+        date = max(written - 1, 0)
         if there is not None and etag(staged.size, date) == there.noted:
-            date -= 1
-        await self._tree.date(staged, date)
-        await self._tree.seal(staged)
+            date = max(date - 1, 0)
+        await self._tree.seal(staged, date)
         sealed = await self._tree.look(staged.path)
         if sealed is None or sealed.size != staged.size:
             raise StoreUnavailable("A file is not what was written, as soon as it is closed.")
@@ -160,10 +152,7 @@ class Copies:
 
     async def _noted(self, key: str, sidecar: Path) -> _Note | None:
         try:
-            async with self._tree.opened(sidecar) as file:
-                about = await self._tree.about(file)
-                size = min(about.size or 0, SIDECAR_BYTES_MAX)
-                text = b"".join([piece async for piece in self._tree.pieces(file, 0, size)])
+            text, about = await self._tree.small(sidecar, SIDECAR_BYTES_MAX)
         except MissingFromStore:
             return None
         return _Note(sidecars.load(key, text), about.mtime or 0)
@@ -175,11 +164,10 @@ class Copies:
             await self._tree.seal(staged)
             await self._tree.replace(staged, path, _beside(path), lambda _: True)
 
-    async def _sha256(self, path: Path) -> str:
+    async def _sha256(self, path: Path, size: int) -> str:
         digest = hashlib.sha256()
         async with self._tree.opened(path) as file:
-            about = await self._tree.about(file)
-            async for piece in self._tree.pieces(file, 0, about.size or 0):
+            async for piece in self._tree.pieces(file, 0, size):
                 await hash_in(digest, piece)
         return digest.hexdigest()
 

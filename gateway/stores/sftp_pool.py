@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import asyncssh
 
@@ -38,6 +38,7 @@ class Line:
         self.resting: asyncio.TimerHandle | None = None
         self._connection = connection
         self._broken = False
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def works(self) -> bool:
@@ -62,6 +63,13 @@ class Line:
                 self.drop()
             raise told(error) from error
 
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """What nobody waits for, such as the end of a file that was read: it is sent at once, and
+        answered before anything that is sent after it."""
+        leaving = asyncio.create_task(work)
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
     def drop(self) -> None:
         """Whoever still waits for an answer on it is told at once."""
         self._broken = True
@@ -73,7 +81,7 @@ class Line:
         self._broken = True
         self.sftp.exit()
         self._connection.close()
-        await self._connection.wait_closed()
+        await asyncio.gather(self._connection.wait_closed(), *self._leaving)
 
 
 class Pool:

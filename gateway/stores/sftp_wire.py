@@ -1,4 +1,4 @@
-"""One folder of an sFTP server, by the requests of protocol version 3 and OpenSSH's extensions."""
+"""Writing to a folder of an sFTP server: protocol version 3, and OpenSSH's extensions to it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable
 
 import asyncssh
 from asyncssh import constants as said
@@ -24,26 +23,24 @@ from gateway.errors import (
 from gateway.model import Chunks
 from gateway.stores import bodies
 from gateway.stores.naming import OWN_FOLDER, Path
-from gateway.stores.sftp_pool import Line
+from gateway.stores.sftp_reading import (
+    AHEAD_BYTES,
+    FOLDER,
+    File,
+    Reading,
+    etag_of,
+    is_folder,
+    stopped,
+)
 from gateway.stores.waiting import ended, undone
 
 STAGING: Path = (OWN_FOLDER, b".staging")
 ASIDE = b"~"
 """Behind the name of a file that stepped aside for another; it is never swept away."""
 
-PIECE_BYTES = 256 * 1024  # of one request, where the server says that it takes so much
-PIECE_BYTES_SAFE = 32 * 1024  # what every server takes
-AHEAD_BYTES = 2 * 1024 * 1024
-"""Sent before the first of it is answered, and asked for before the first of it has come."""
-
-LIST_SECONDS = 600.0
 STAGED_SECONDS_MAX = 24 * 3600  # an abandoned staging file of a killed process is older than this
 
 _NEW = said.FXF_WRITE | said.FXF_CREAT | said.FXF_EXCL
-_AS_ASKED = 0  # asyncssh's block size that makes one request of each read and write
-
-T = TypeVar("T")
-File = asyncssh.SFTPClientFile
 
 
 class Staged:
@@ -57,98 +54,9 @@ class Staged:
         self.size = 0
 
 
-class Tree:
+class Tree(Reading):
     """What lies below the root, through one connection. The root itself is the partner's to make:
     where it is missing, StoreRefused says so."""
-
-    def __init__(self, line: Line, root: bytes) -> None:
-        self._line = line
-        self._sftp = line.sftp
-        self._root = root
-        takes = line.sftp.limits
-        self._reads = min(PIECE_BYTES, max(takes.max_read_len, PIECE_BYTES_SAFE))
-        self._writes = min(PIECE_BYTES, max(takes.max_write_len, PIECE_BYTES_SAFE))
-
-    # --- looking ---------------------------------------------------------------------------------
-
-    async def look(self, path: Path) -> asyncssh.SFTPAttrs | None:
-        """What lies at `path`, links not followed; None for nothing, or for what is no folder on
-        the way."""
-        try:
-            return await self._line.ask(self._sftp.lstat, self._at(path))
-        except MissingFromStore:
-            return None
-
-    async def check_root(self) -> None:
-        """Whoever finds nothing asks this: a mount that fell off must not look like an empty
-        inbox."""
-        try:
-            about = await self._line.ask(self._sftp.stat, self._at(()))
-        except MissingFromStore:
-            about = None
-        if about is None or about.type not in (_FOLDER, _UNTOLD):
-            raise StoreRefused("The store's folder does not exist on the sFTP server.", absent=True)
-
-    async def list(self, path: Path) -> tuple[list[bytes], list[bytes]]:
-        """The names of the files and of the folders in a folder; links and devices are neither."""
-        files: list[bytes] = []
-        folders: list[bytes] = []
-        try:
-            entries = await self._line.ask_for(LIST_SECONDS, self._sftp.readdir, self._at(path))
-        except MissingFromStore:
-            return [], []
-        for entry in entries:
-            name = entry.filename
-            if not isinstance(name, bytes) or name in (b".", b".."):
-                continue
-            if is_folder(entry.attrs):
-                folders.append(name)
-            elif is_file(entry.attrs):
-                files.append(name)
-        return files, folders
-
-    # --- reading ---------------------------------------------------------------------------------
-
-    @contextlib.asynccontextmanager
-    async def opened(self, path: Path) -> AsyncIterator[File]:
-        """The file at `path`, for reading; MissingFromStore if there is none."""
-        file = await undone(self._open(path, said.FXF_READ), self._close)
-        try:
-            yield file
-        finally:
-            await ended(asyncio.create_task(self._close(file)))
-
-    async def about(self, file: File) -> asyncssh.SFTPAttrs:
-        return await self._line.ask(file.stat)
-
-    async def pieces(self, file: File, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """The bytes [start, end), asked for ahead; StoreUnavailable where there are fewer."""
-        coming: deque[tuple[int, asyncio.Task[bytes]]] = deque()
-        try:
-            while start < end or coming:
-                while start < end and len(coming) * self._reads < AHEAD_BYTES:
-                    size = min(self._reads, end - start)
-                    coming.append((size, asyncio.create_task(self._piece(file, start, size))))
-                    start += size
-                size, piece = coming.popleft()
-                data = await piece
-                if len(data) < size:
-                    raise StoreUnavailable("A file became shorter while it was read.")
-                yield data
-        finally:
-            await _stopped(piece for _, piece in coming)
-
-    async def _piece(self, file: File, start: int, size: int) -> bytes:
-        """As many bytes as asked for unless the file ends: a server may give less at a time."""
-        data = b""
-        while len(data) < size:
-            more = await self._line.ask(_read, file, size - len(data), start + len(data))
-            if not more:
-                break
-            data = data + more if data else more
-        return data
-
-    # --- writing ---------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
     async def staged(self) -> AsyncIterator[Staged]:
@@ -184,23 +92,26 @@ class Tree:
                 while going:
                     await going.popleft()
         finally:
-            await _stopped(going)
+            await stopped(going)
 
-    async def date(self, staged: Staged, seconds: int) -> None:
-        """Sets the time of its last change, where the server lets us: over an object store it
-        may not."""
-        with contextlib.suppress(StoreRefused, StoreUnavailable):
+    async def seal(self, staged: Staged, date: int | None = None) -> None:
+        """Onto the server's disk, where it offers that; and closed. `date` is the second that is
+        to be that of its last change. All is sent at once: what concerns one file is done in the
+        order in which it comes."""
+        dating = [] if date is None else [self._date(staged, date)]
+        async with self._room():
+            await asyncio.gather(*dating, self._sync(staged), self._line.ask(staged.file.close))
+
+    async def _date(self, staged: Staged, seconds: int) -> None:
+        with contextlib.suppress(StoreRefused, StoreUnavailable):  # as over an object store
             await self._line.ask(staged.file.utime, (seconds, seconds))
 
-    async def seal(self, staged: Staged) -> None:
-        """Onto the server's disk, where it offers that; and closed."""
-        async with self._room():
-            try:
-                await self._line.ask(staged.file.fsync)
-            except StoreRefused as error:
-                if not _not_offered(error):
-                    raise
-            await self._line.ask(staged.file.close)
+    async def _sync(self, staged: Staged) -> None:
+        try:
+            await self._line.ask(staged.file.fsync)
+        except StoreRefused as error:
+            if not _not_offered(error):
+                raise
 
     async def _discard(self, staged: Staged) -> None:
         """What can't be taken away now goes when the staging folder is swept."""
@@ -249,20 +160,24 @@ class Tree:
 
     async def make(self, path: Path) -> bool:
         """The folder, and those on the way to it; False where something on the way is none."""
-        await self.check_root()
-        for depth in range(1, len(path) + 1):
-            about = await self.look(path[:depth])
-            if about is None:
-                try:
-                    await self._line.ask(self._sftp.mkdir, self._at(path[:depth]))
-                    continue
-                except CrossdockError:  # another writer may have been faster
-                    about = await self.look(path[:depth])
-                    if about is None:
-                        raise
-            if not is_folder(about):
+        parts = [path[:depth] for depth in range(1, len(path) + 1)]
+        looks = asyncio.gather(*map(self.look, parts))
+        _, abouts = await asyncio.gather(self.check_root(), looks)
+        for part, about in zip(parts, abouts, strict=True):
+            if not is_folder(about or await self._made(part)):
                 return False
         return True
+
+    async def _made(self, path: Path) -> asyncssh.SFTPAttrs:
+        """A new folder, or what another writer was faster to put there."""
+        try:
+            await self._line.ask(self._sftp.mkdir, self._at(path))
+        except CrossdockError:
+            about = await self.look(path)
+            if about is None:
+                raise
+            return about
+        return asyncssh.SFTPAttrs(type=FOLDER)
 
     async def sweep(self, now: float) -> int:
         """Removes staging files that a killed process left a day ago; says how many."""
@@ -279,21 +194,6 @@ class Tree:
         return swept
 
     # --- requests --------------------------------------------------------------------------------
-
-    def _at(self, path: Path) -> bytes:
-        return b"/".join((self._root, *path)) or b"/"
-
-    def _open(self, path: Path, flags: int) -> asyncio.Task[File]:
-        return asyncio.create_task(self._opened(path, flags))
-
-    async def _opened(self, path: Path, flags: int) -> File:
-        return await self._line.ask(
-            self._sftp.open, self._at(path), flags, encoding=None, block_size=_AS_ASKED
-        )
-
-    async def _close(self, file: File) -> None:
-        with contextlib.suppress(CrossdockError):  # a connection that broke has closed it
-            await self._line.ask(file.close)
 
     async def _create(self, path: Path) -> Staged:
         async def undo(file: File) -> None:
@@ -358,40 +258,5 @@ class Tree:
         return room.bavail * room.frsize < self._writes
 
 
-_FOLDER = said.FILEXFER_TYPE_DIRECTORY
-_UNTOLD = said.FILEXFER_TYPE_UNKNOWN
-
-
-def is_folder(about: asyncssh.SFTPAttrs) -> bool:
-    return about.type == _FOLDER
-
-
-def is_file(about: asyncssh.SFTPAttrs) -> bool:
-    """A server that does not tell what a thing is means a file."""
-    return about.type in (said.FILEXFER_TYPE_REGULAR, _UNTOLD)
-
-
-def etag_of(about: asyncssh.SFTPAttrs) -> str:
-    """All that version 3 tells of a content: its length, and the second of its last change."""
-    return etag(about.size or 0, about.mtime or 0)
-
-
-def etag(size: int, seconds: int) -> str:
-    return f"{size:x}-{seconds:x}"
-
-
-async def _read(file: File, size: int, start: int) -> bytes:
-    data: bytes = await file.read(size, start)
-    return data
-
-
 def _not_offered(error: CrossdockError) -> bool:
     return isinstance(error.__cause__, asyncssh.SFTPOpUnsupported)
-
-
-async def _stopped(tasks: Iterable[asyncio.Task[T]]) -> None:
-    """None of them goes on, and none complains unheard."""
-    going = list(tasks)
-    for task in going:
-        task.cancel()
-    await asyncio.gather(*going, return_exceptions=True)
