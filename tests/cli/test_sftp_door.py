@@ -19,6 +19,8 @@ from gateway.cli import main
 from gateway.model import ObjectRef
 from tests.cli.site import ACME, GATEWAY, TOPOLOGY, Site, eventually, first, get
 
+WAIT_S = 30.0
+"""A machine that does much else may be slow to follow an edit."""
 WITH_SFTP = GATEWAY.replace("admin:", 'sftp: "127.0.0.1:0", admin:')
 
 
@@ -82,7 +84,7 @@ def test_what_comes_by_one_door_is_seen_through_the_other(door: Site) -> None:
         async def arrived() -> bool:
             return copy.exists()
 
-        await eventually(arrived)
+        await eventually(arrived, WAIT_S)
         health = json.loads((await asyncio.to_thread(get, _admin(gateway, "health")))[1])
         assert health["sftp"].keys() == {"connections", "sessions", "writing", "banned"}
         metrics = (await asyncio.to_thread(get, _admin(gateway, "metrics")))[1]
@@ -108,7 +110,7 @@ async def logins(gateway: Running) -> set[tuple[str, str]]:
                     found.add(("login", opened.value("outcome")))
         return len(found) >= 2
 
-    await eventually(there)
+    await eventually(there, WAIT_S)
     return found
 
 
@@ -184,7 +186,7 @@ def test_a_withdrawal_ends_what_is_being_read(door: Site) -> None:
                 async def gone() -> bool:
                     return not await globex.exists("/orders/invoices/big")
 
-                await eventually(gone)
+                await eventually(gone, WAIT_S)
                 with pytest.raises(asyncssh.SFTPNoSuchFile):
                     await file.read(1000)
             assert await globex.listdir("/orders") == [".", ".."]
@@ -203,7 +205,7 @@ def test_habits_follow_an_edit_of_the_partys_own_file(door: Site) -> None:
             async def mapped() -> bool:
                 return "out" in await sftp.listdir("/")
 
-            await eventually(mapped)
+            await eventually(mapped, WAIT_S)
             await put(sftp, "/out/8.csv", b"8")
         assert gateway.house.mesh.habits is not None
 
@@ -267,7 +269,7 @@ def test_a_file_that_rests_is_published_by_the_gateway_itself(
                 return bool(await gateway.house.catalog.story(ref))
 
             assert not await there()
-            await eventually(there)
+            await eventually(there, WAIT_S)
             assert await content(sftp, "/orders/invoices/9.csv") == b"9"
 
     asyncio.run(door.running(story))

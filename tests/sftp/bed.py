@@ -205,7 +205,7 @@ class Bed(World):
 
     async def left(self) -> None:
         """Returns once every session has ended."""
-        for _ in range(500):
+        for _ in range(3000):
             if not self.door.connections and not self.door.sessions:
                 return
             await asyncio.sleep(0.01)

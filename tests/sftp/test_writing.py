@@ -279,7 +279,7 @@ def test_a_client_that_is_killed_publishes_nothing(bed: Bed, program: list[str])
 
     async def story() -> None:
         process = await asyncio.create_subprocess_exec(*command, cwd=bed.folder)
-        for _ in range(500):
+        for _ in range(3000):
             await asyncio.sleep(0.01)
             open_now = list(bed.door._shared.writing.values())
             if open_now and open_now[0].size > 1024**2:
