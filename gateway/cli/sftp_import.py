@@ -49,6 +49,12 @@ def _span(ctx: click.Context, param: click.Parameter, value: str) -> int:
 @click.option("--identity", type=click.Path(path_type=Path), help="A private key's file.")
 @click.option("--passphrase-from", default="", help="Of that key: env:NAME or file:PATH.")
 @click.option("--password-from", default="", help="env:NAME or file:PATH.")
+@click.option(
+    "--ciphers",
+    type=click.Choice(["modern", "legacy"]),
+    default="modern",
+    help="legacy: of old servers.",
+)
 @click.option("--follow", callback=_span, default="0", help="Again after so long, until Ctrl-C.")
 @click.option("--settled", callback=_span, default="60s", help="Leave files younger than that.")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Only these paths.")
@@ -157,6 +163,7 @@ def _arguments(options: Mapping[str, Any]) -> Mapping[str, Any]:
         "include": list(options["include"]),
         "exclude": list(options["exclude"]),
         "dry": options["dry_run"],
+        "ciphers": options["ciphers"],
     }
 
 

@@ -31,12 +31,13 @@ _USER_AND_HOST = "expected sftp://USER@HOST[:PORT]/PATH"
 @dataclass(frozen=True, slots=True)
 class Depot:
     """Where it is, whom it knows us as, and the folder in it. Paths are bytes, as they are in
-    SFTP."""
+    SFTP. `legacy`: it knows nothing better than CBC modes and SHA-1."""
 
     user: str
     host: str
     port: int
     path: bytes
+    legacy: bool = False
 
     @property
     def place(self) -> str:
@@ -135,7 +136,7 @@ async def visit(
 async def opened(depot: Depot, access: Access, pins: Pins) -> asyncssh.SSHClientConnection:
     """A connection that is logged in. Raises HostKeyUnknown where nothing is pinned,
     HostKeyDiffers, BadInput where the login is refused, DepotUnavailable."""
-    where = Where(depot.host, depot.port, depot.user, pins, *_proof(access))
+    where = Where(depot.host, depot.port, depot.user, pins, *_proof(access), depot.legacy)
     shown: list[asyncssh.SSHKey] = []
     ended: asyncssh.Error | None = None
     for kind in pins.kinds or ((),):
@@ -152,7 +153,8 @@ async def opened(depot: Depot, access: Access, pins: Pins) -> asyncssh.SSHClient
         except (OSError, asyncssh.Error) as error:
             raise DepotUnavailable(_unreached(depot, error)) from error
     if ended is not None and not shown:
-        raise DepotUnavailable(_unreached(depot, ended)) from ended
+        old = "" if depot.legacy else "; an old server may need --ciphers legacy"
+        raise DepotUnavailable(_unreached(depot, ended) + old) from ended
     raise _distrust(depot, pins, shown)
 
 

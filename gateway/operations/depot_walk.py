@@ -139,7 +139,12 @@ class Walk:
         whole = below(place, raw)
         attrs = name.attrs
         if attrs.type == asyncssh.FILEXFER_TYPE_UNKNOWN or None in (attrs.size, attrs.mtime):
-            attrs = await self._client.lstat(whole)
+            try:
+                with depot_errors(path):
+                    attrs = await self._client.lstat(whole)
+            except DepotRefused as error:
+                self._heard(path, FAILED, error.message)
+                return None
         if attrs.type == asyncssh.FILEXFER_TYPE_DIRECTORY:
             self._enter(path)
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -36,8 +37,9 @@ class ImportCommand:
     async def run(self, arguments: Mapping[str, Any], progress: Progress) -> Any:
         """One round. `depot` (its address), `host_key`, `bucket`, `prefix`, `party`; maybe
         `principal`, `identity` and `passphrase` or `password`, `include`, `exclude`, `settled`
-        (seconds), `dry`."""
+        (seconds), `dry`, `ciphers` (modern, legacy)."""
         depot = depot_of(_text(arguments, "depot"))
+        depot = replace(depot, legacy=arguments.get("ciphers") == "legacy")
         key = str(arguments.get("host_key") or "")
         pins = pins_for(key, depot) if key else UNKNOWN
         access = Access(*(Secret(str(arguments.get(name) or "")) for name in PROOFS))

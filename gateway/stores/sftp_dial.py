@@ -13,8 +13,13 @@ CONNECT_SECONDS = 20.0
 KEEPALIVE_SECONDS = 15.0
 KEEPALIVES_MISSED_MAX = 3
 TRIES = 3
-FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
-"""What is asked for first: other ciphers cost twice the time or more."""
+CIPHERS = (
+    *("aes128-gcm@openssh.com", "aes256-gcm@openssh.com"),
+    *("aes128-ctr", "aes192-ctr", "aes256-ctr", "chacha20-poly1305@openssh.com"),
+)
+"""The fast ones first: the others cost twice the time or more."""
+OLD_CIPHERS = ("aes256-cbc", "aes128-cbc", "3des-cbc")
+OLD_EXCHANGES = ("diffie-hellman-group-exchange-sha1", "diffie-hellman-group1-sha1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Where:
     pins: Pins
     key: asyncssh.SSHKey | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    legacy: bool = False  # it is so old that it knows nothing better
 
 
 async def dial(
@@ -64,7 +70,8 @@ async def _dial(
         agent_path=None,
         config=None,
         gss_host=None,
-        encryption_algs="^" + ",".join(FAST),
+        encryption_algs=[*CIPHERS, *(OLD_CIPHERS if where.legacy else ())],
+        kex_algs=f"+{','.join(OLD_EXCHANGES)}" if where.legacy else (),
         compression_algs=None,
         utf8_decode_errors="replace",
         connect_timeout=CONNECT_SECONDS,

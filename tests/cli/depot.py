@@ -26,6 +26,7 @@ class DepotServer:
         self.client_key = asyncssh.generate_private_key("ssh-ed25519")
         self.reads: list[tuple[str, int, int]] = []
         self.before_read: Callable[[str, int, int], Coroutine[Any, Any, None]] = _at_once
+        self.options: dict[str, Any] = {}
         self.logins = 0
         self.sessions = 0
         self.connections: list[asyncssh.SSHServerConnection] = []
@@ -97,6 +98,7 @@ class DepotServer:
             server_host_keys=self.host_keys,
             sftp_factory=lambda channel: _Files(channel, self),
             gss_host=None,
+            **self.options,
         )
         self.port = self._acceptor.get_port()
 

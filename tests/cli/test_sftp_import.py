@@ -217,6 +217,27 @@ def test_a_login_takes_a_key_or_a_password(
     assert site.ask(*words, "--identity", str(locked), *phrase)["known"] == 1
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+def test_a_server_that_knows_nothing_newer_is_let_in_where_somebody_says_so(
+    site: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "depot").mkdir()
+    start(site)
+    old = DepotServer(tmp_path / "depot", "ssh-rsa")
+    old.options = {
+        "encryption_algs": ["aes128-cbc"],
+        "kex_algs": ["diffie-hellman-group1-sha1"],
+        "mac_algs": ["hmac-sha1"],
+        "signature_algs": ["ssh-rsa"],
+    }
+    with old.running():
+        old.lay("a.csv")
+        result = site.call(*old.words(INTO))
+        assert result.exit_code == 1
+        assert "--ciphers legacy" in result.stderr
+        assert site.ask(*old.words(INTO, "--ciphers", "legacy"))["imported"] == 1
+
+
 def test_what_proves_who_calls_is_kept_by_nobody(site: Site, depot: DepotServer) -> None:
     depot.lay("a.csv")
     (site.folder / "word").write_text(PASSWORD)

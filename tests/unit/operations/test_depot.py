@@ -191,6 +191,25 @@ def test_what_is_excluded_whole_is_not_looked_into() -> None:
     assert (found, left) == (["in/a"], [("in/temp/", "waiting")])
 
 
+def test_what_a_listing_does_not_tell_is_asked_for() -> None:
+    class Terse(Listed):
+        async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+            for name in (b"file", b"gone", b"link", b"odd"):
+                yield asyncssh.SFTPName(name, attrs=asyncssh.SFTPAttrs())
+
+        async def lstat(self, path: bytes) -> asyncssh.SFTPAttrs:
+            kinds = {b"/r/file": FILE, b"/r/link": asyncssh.FILEXFER_TYPE_SYMLINK}
+            if path == b"/r/gone":
+                raise asyncssh.SFTPNoSuchFile("away")
+            return asyncssh.SFTPAttrs(
+                type=kinds.get(path, asyncssh.FILEXFER_TYPE_UNKNOWN), size=1, mtime=1
+            )
+
+    found, left = walked({}, client=Terse)
+    assert found == ["file"]
+    assert left == [("gone", "failed"), ("link", "refused"), ("odd", "refused")]
+
+
 def test_folders_without_end_come_to_one() -> None:
     class Endless(dict[bytes, Any]):
         def __missing__(self, key: bytes) -> Any:
