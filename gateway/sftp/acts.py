@@ -10,7 +10,6 @@ from gateway.errors import (
     BucketNotEmpty,
     Conflict,
     Denied,
-    NoSuchKey,
     NotFound,
     PreconditionFailed,
 )
@@ -82,7 +81,7 @@ class Acts:
             if staged is None and not self._visit.upload_only(caller, spot.path):
                 begins = await self._begins(caller, ref)
             if staged is None and begins is None and not how.creates:
-                raise NoSuchKey
+                raise await self._visit.absent(caller, spot)
         return Upload(
             *(self._exchange, self._visit.standing, ref, self._slots),
             temporary=temporary,
@@ -92,6 +91,8 @@ class Acts:
         )
 
     async def _begins(self, caller: Caller, ref: ObjectRef) -> Reading | None:
+        if await self._exchange.objects.peek(caller, ref) is None:
+            return None
         try:
             return await self._exchange.objects.read(caller, ref, kind="copy")
         except NotFound:

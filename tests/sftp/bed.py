@@ -134,6 +134,11 @@ class Bed(World):
         user = f"{party}.{name}"
         return Login(user, known, keys=(line,), passwords=(PASSWORD.encode(),))
 
+    def admit(self, *users: str) -> None:
+        """Gives logins to more principals of the topology."""
+        for user in users:
+            self.logins[user] = self._login(*user.split("."))
+
     def change(self, user: str, **fields: Any) -> None:
         self.logins[user] = replace(self.logins[user], **fields)
 
