@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncssh
 from asyncssh import sftp
 from asyncssh.constants import OPEN_REQUEST_SESSION_FAILED
+from asyncssh.packet import PacketDecodeError
 
 from gateway.errors import (
     CrossdockError,
@@ -14,8 +15,9 @@ from gateway.errors import (
     StoreUnavailable,
 )
 
-FAILURES = (asyncssh.Error, OSError)
-"""All that asyncssh raises for a server that does not do what it is asked."""
+FAILURES = (asyncssh.Error, OSError, PacketDecodeError, UnicodeError)
+"""All that asyncssh raises for a server that does not do what it is asked, answers what nobody can
+read, or has a name that none can have."""
 
 _WORDS: tuple[tuple[type[Exception], type[CrossdockError]], ...] = (
     (sftp.SFTPNoSuchFile, MissingFromStore),
@@ -37,6 +39,8 @@ _WORDS: tuple[tuple[type[Exception], type[CrossdockError]], ...] = (
 more than FAILURE of most things: a full disk, a name that is taken, a folder that is not empty.
 Who asked knows what to look at then."""
 
+SAID_CHARS_MAX = 200
+
 _FULL = ("no space", "disk full", "quota", "space limit")
 
 _BROKEN = (
@@ -44,6 +48,7 @@ _BROKEN = (
     sftp.SFTPNoConnection,
     asyncssh.DisconnectError,
     OSError,
+    PacketDecodeError,
 )
 
 
@@ -66,5 +71,5 @@ def breaks(error: Exception) -> bool:
 
 
 def _said(error: Exception) -> str:
-    text = str(error) or type(error).__name__
+    text = (str(error) or type(error).__name__)[:SAID_CHARS_MAX]
     return f"The sFTP server says: {text}."

@@ -28,6 +28,12 @@ AHEAD_BYTES = 2 * 1024 * 1024
 """Sent before the first of it is answered, and asked for before the first of it has come."""
 
 LIST_SECONDS = 600.0
+NAMES_MAX = 1_000_000
+"""In one folder."""
+
+PATH_BYTES_MAX = 4096
+"""No key's path is longer: folders within folders come to an end."""
+
 AS_ASKED = 0  # asyncssh's block size that makes one request of each read and write
 
 FOLDER = said.FILEXFER_TYPE_DIRECTORY
@@ -73,18 +79,22 @@ class Reading:
         """The names of the files and of the folders in a folder; links and devices are neither."""
         files: list[bytes] = []
         folders: list[bytes] = []
-        try:
-            entries = await self._line.ask_for(LIST_SECONDS, self._sftp.readdir, self._at(path))
-        except MissingFromStore:
-            return [], []
-        for entry in entries:
-            name = entry.filename
-            if not isinstance(name, bytes) or name in (b".", b".."):
-                continue
-            if is_folder(entry.attrs):
-                folders.append(name)
-            elif is_file(entry.attrs):
-                files.append(name)
+
+        async def listing() -> None:
+            async for entry in self._sftp.scandir(self._at(path)):
+                name = entry.filename
+                if not isinstance(name, bytes) or name in (b".", b"..") or b"/" in name:
+                    continue
+                if len(files) + len(folders) >= NAMES_MAX:
+                    raise StoreUnavailable(f"A folder has more than {NAMES_MAX} names.")
+                if is_folder(entry.attrs):
+                    folders.append(name)
+                elif is_file(entry.attrs):
+                    files.append(name)
+
+        if len(self._at(path)) <= PATH_BYTES_MAX:
+            with contextlib.suppress(MissingFromStore):
+                await self._line.ask_for(LIST_SECONDS, listing)
         return files, folders
 
     # --- reading ---------------------------------------------------------------------------------
@@ -121,7 +131,7 @@ class Reading:
                     start += size
                 size, piece = coming.popleft()
                 data = await piece
-                if len(data) < size:
+                if len(data) != size:
                     raise StoreUnavailable("A file became shorter while it was read.")
                 yield data
         finally:

@@ -80,17 +80,15 @@ class Tree(Reading):
 
     async def pour(self, staged: Staged, body: Chunks) -> None:
         """Appends the body, some pieces ahead of the server's answers."""
-        going: deque[asyncio.Task[int]] = deque()
+        going: deque[asyncio.Task[None]] = deque()
         try:
-            async with self._room():
-                async for piece in bodies.blocks(body, self._writes):
-                    if len(going) * self._writes >= AHEAD_BYTES:
-                        await going.popleft()
-                    writing = self._line.ask(staged.file.write, piece, staged.size)
-                    going.append(asyncio.create_task(writing))
-                    staged.size += len(piece)
-                while going:
+            async for piece in bodies.blocks(body, self._writes):
+                if len(going) * self._writes >= AHEAD_BYTES:
                     await going.popleft()
+                going.append(asyncio.create_task(self._append(staged, piece, staged.size)))
+                staged.size += len(piece)
+            while going:
+                await going.popleft()
         finally:
             await stopped(going)
 
@@ -101,6 +99,10 @@ class Tree(Reading):
         dating = [] if date is None else [self._date(staged, date)]
         async with self._room():
             await asyncio.gather(*dating, self._sync(staged), self._line.ask(staged.file.close))
+
+    async def _append(self, staged: Staged, piece: bytes, at: int) -> None:
+        async with self._room():
+            await self._line.ask(staged.file.write, piece, at)
 
     async def _date(self, staged: Staged, seconds: int) -> None:
         with contextlib.suppress(StoreRefused, StoreUnavailable):  # as over an object store

@@ -12,6 +12,7 @@ from tests.contract.memory import peak_growth_bytes
 from tests.contract.store_suite import KEY, Kind, many
 from tests.contract.test_stores_local import InFolder
 from tests.contract.test_stores_s3 import InS3
+from tests.contract.test_stores_sftp import OnOpenssh
 from tests.counterparts import servers
 
 SOAK_BYTES = 5 * 1024**3
@@ -34,6 +35,13 @@ async def through(kind: Kind) -> None:
 @pytest.mark.soak
 def test_5_gib_into_a_folder_and_back(tmp_path: Path) -> None:
     asyncio.run(through(InFolder(tmp_path / "store", inline=True)))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_5_gib_to_an_sftp_server_and_back() -> None:
+    with servers.sshd() as server:
+        asyncio.run(through(OnOpenssh(server, server.folder)))
 
 
 @pytest.mark.soak
