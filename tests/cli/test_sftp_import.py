@@ -612,6 +612,31 @@ def test_a_depot_that_breaks_off_ends_the_round_and_loses_nothing(
     assert done["known"] > 0
 
 
+def test_ctrl_c_ends_it_at_once_whatever_the_depot_does(site: Site, depot: DepotServer) -> None:
+    start(site)
+    for number in range(3 * TRANSFERS_MAX):
+        depot.lay(f"{number:02}.csv")
+    reached = threading.Event()
+
+    async def stuck(name: str, offset: int, size: int) -> None:
+        if len(depot.reads) == 2 * TRANSFERS_MAX:
+            reached.set()
+            await depot.stuck(name, offset, size)
+
+    depot.before_read = stuck
+    config = ("--config", str(site.folder / "gateway.yaml"), "--follow", "1h", "--json")
+    command = [sys.executable, "-m", "gateway.cli", *depot.words(INTO), *config]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert reached.wait(30)
+        process.send_signal(signal.SIGINT)
+        said, complaint = process.communicate(timeout=10)
+    assert (process.returncode, said, complaint) == (1, b"", b"")
+    depot.before_read = at_once
+    done = site.ask(*depot.words(INTO))
+    assert done["imported"] + done["known"] == 3 * TRANSFERS_MAX
+    assert done["known"] > 0
+
+
 def test_changed_meanwhile_an_interrupted_file_begins_anew(site: Site, depot: DepotServer) -> None:
     start(site)
     depot.lay("big.bin", b"a" * (PART_BYTES + 100), 1000)
