@@ -145,3 +145,40 @@ def test_a_party_may_keep_its_own_files_there(site: Site) -> None:
         assert health["status"] == "ok"
 
     partner(site, story, HOME)
+
+
+def test_a_lost_catalog_is_made_again_from_there(site: Site) -> None:
+    """The author's files and the copies of them lie at partners' servers, two folders of one."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    pin(site, key)
+    site.write("partner.password", PASSWORD + "\n")
+    report = str(site.folder / "report.jsonl")
+
+    async def writes(gateway: Running) -> None:
+        await to_thread(put, first(gateway, "acme", "erp"), b"one")
+        await to_thread(put, first(gateway, "acme", "erp"), b"two")
+        await settled(site, 2)
+
+    async def reads(gateway: Running) -> None:
+        for party in ("acme", "globex", "initech"):
+            client = first(gateway, party, "erp" if party == "acme" else "")
+            answer = await to_thread(client.get_object, Bucket="orders", Key=KEY)
+            assert await to_thread(answer["Body"].read) == b"two"
+
+    async def main() -> None:
+        (site.folder / "partner" / "home").mkdir(parents=True)
+        async with serving(site.folder / "partner", Whole, [key]) as server:
+            home = sftp(server.port).replace(ROOT, "/home")
+            text = TOPOLOGY.replace(HOME, home).replace(INBOX, sftp(server.port))
+            site.write("policies/topology.yaml", text)
+            await site.running(writes)
+            for file in (site.folder / "data").glob("catalog.db*"):
+                file.unlink()
+            words = ("rebuild", "--report", report, "--rules-since", "always")
+            done = await to_thread(site.ask, *words)
+            assert done["versions"] == 2
+            await site.running(reads)
+            again = await to_thread(site.ask, "repair")
+            assert (again["checked"], again["sent_again"]) == (1, 0)
+
+    asyncio.run(main())

@@ -1,15 +1,26 @@
-"""sFTP servers for the tests: asyncssh's over a temporary folder, as it is and lame in some way."""
+"""sFTP servers for the tests, asyncssh's over a temporary folder, and stores on them."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import asyncssh
 from asyncssh.constants import FXF_WRITE
+
+from gateway.policy.mesh import StoreSpec
+from gateway.stores.build import build
+from gateway.stores.sftp import SftpStore
+from tests.contract.store_suite import (
+    parcel,
+    pieces,
+)
 
 USER, PASSWORD = "acme", "a word"
 ROOT = "/inbox"
@@ -128,3 +139,54 @@ async def serving(
     finally:
         server.close()
         await server.wait_closed()
+
+
+# --- stores on them ------------------------------------------------------------------------------
+
+
+@cache  # it takes a while to make one
+def host_key() -> asyncssh.SSHKey:
+    return asyncssh.generate_private_key("ssh-ed25519")
+
+
+def spec(port: int, path: str = ROOT) -> StoreSpec:
+    return StoreSpec("p", "home", "sftp", host="127.0.0.1", port=port, user=USER, path=path)
+
+
+def secrets(key: asyncssh.SSHKey) -> dict[str, str]:
+    return {"host_key": key.get_fingerprint(), "password": PASSWORD}
+
+
+@asynccontextmanager
+async def opened(about: StoreSpec, credentials: dict[str, str]) -> AsyncIterator[SftpStore]:
+    store = build(about, credentials, ThreadPoolExecutor(1))
+    assert isinstance(store, SftpStore)
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+def on(
+    tmp_path: Path,
+    story: Callable[[SftpStore], Awaitable[None]],
+    *,
+    server: type[Whole] = Whole,
+    credentials: Mapping[str, str] | None = None,
+    path: str = ROOT,
+    host_keys: Sequence[asyncssh.SSHKey] = (),
+    logins: frozenset[str] = frozenset(),
+) -> None:
+    async def main() -> None:
+        keys = list(host_keys) or [host_key()]
+        async with (
+            serving(tmp_path / "server", server, keys, logins) as listening,
+            opened(spec(listening.port, path), dict(credentials or secrets(host_key()))) as store,
+        ):
+            await story(store)
+
+    asyncio.run(main())
+
+
+async def delivers(store: SftpStore, key: str = "in/x", data: bytes = b"data") -> None:
+    await store.deliver(key, parcel(data), pieces(data), replace=None)
