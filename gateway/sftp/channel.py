@@ -7,10 +7,12 @@ file or was lost in the middle of it, which is all the difference to a partner.
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable
 from typing import Any, cast
 
 from asyncssh import SSHReader, SSHServerChannel, SSHWriter
+from asyncssh.channel import SSHChannel
 from asyncssh.constants import EXTENDED_DATA_STDERR, FXP_OPENDIR
 from asyncssh.scp import run_scp_server
 from asyncssh.sftp import (
@@ -50,10 +52,19 @@ class Channel(SSHServerStreamSession[bytes]):
         else:
             self._conn.create_task(self._scp(session, command, reader, writer), reader.logger)
 
+    def connection_made(self, chan: SSHChannel[bytes]) -> None:
+        super().connection_made(chan)
+        cast(Any, chan)._process_env_request = _no_variable
+
     async def _scp(
         self, session: Session, command: str, reader: SSHReader[bytes], writer: SSHWriter[bytes]
     ) -> None:
         errors = SSHWriter[bytes](self, session.channel, EXTENDED_DATA_STDERR)
+        if endless(command):
+            errors.write(b"scp: ** and .. are not matched in patterns here\n")
+            session.channel.exit(1)
+            session.leave()
+            return
         running = run_scp_server(session, command, reader, writer, errors)
         if running is None:  # it knows no such command, and has said so
             session.leave()
@@ -63,9 +74,40 @@ class Channel(SSHServerStreamSession[bytes]):
         except RecursionError:
             log.warning("scp was to make folders too deep")
 
+    # asyncssh has these interrupt whoever reads, which no transfer of files expects
+
+    def signal_received(self, signal: str) -> None:
+        """Means nothing here."""
+
+    def break_received(self, msec: int) -> bool:
+        return False
+
+    def soft_eof_received(self) -> None:
+        """Means nothing here."""
+
+    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
+        """Means nothing here."""
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed()
         super().connection_lost(exc)
+
+
+def endless(command: str) -> bool:
+    """Whether scp was told to send what matches a pattern that may match each file in as many ways
+    as a folder is deep, or that goes up and down again: asyncssh follows every one of them."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False  # which scp says itself
+    return any(
+        "**" in word or (set("*?[") & set(word) and ".." in word.split("/")) for word in words
+    )
+
+
+def _no_variable(packet: object) -> bool:
+    """Variables are not kept: they mean nothing here, and might be many."""
+    return False
 
 
 class Handler(SFTPServerHandler):
@@ -86,6 +128,9 @@ class Handler(SFTPServerHandler):
             await super().run()
         except EOFError:
             await self._cleanup(None)
+        except Exception as error:
+            log.exception("an sFTP session broke off")
+            await self._cleanup(error)
 
     async def _process_packet(self, pkttype: int, pktid: int, packet: Any) -> None:
         """Reads no further request before the client took enough of the answers."""

@@ -11,6 +11,10 @@ from tests.sftp.bed import Bed
 
 UNFORESEEN = ("Uncaught exception", "never retrieved", "an sFTP request failed", "was destroyed")
 
+GONE = "'NoneType' object has no attribute 'begin_auth'"
+"""asyncssh's own words where a connection is lost before its user was looked up: no harm comes of
+it, for it is lost."""
+
 
 @pytest.fixture
 def bed(tmp_path: Path) -> Iterator[Bed]:
@@ -37,4 +41,6 @@ def nothing_unforeseen(bed: Bed, caplog: pytest.LogCaptureFixture) -> Iterator[N
 
 def _is_wrong(record: logging.LogRecord) -> bool:
     said = record.getMessage()
+    if record.exc_info and GONE in str(record.exc_info[1]):
+        return False
     return record.levelno >= logging.ERROR or any(each in said for each in UNFORESEEN)

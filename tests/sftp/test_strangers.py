@@ -13,7 +13,9 @@ import pytest
 
 from tests.sftp import raw
 from tests.sftp.bed import Bed
-from tests.sftp.raw import framed, u32
+from tests.sftp.raw import framed, session, text, u32
+
+FLAGS = u32(raw.CREATES)
 
 pytestmark = pytest.mark.usefixtures("nothing_unforeseen")
 
@@ -160,3 +162,88 @@ def test_scp_folders_without_end(bed: Bed) -> None:
                 await process.wait_closed()
 
     bed.run(acts())
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "/orders/tmp/" + "**/" * 12 + "x",
+        "/orders/tmp/" + "*'*'/" * 12 + "x",
+        "/orders/tmp/" + "a/../*/../" * 12 + "x",
+        "/orders/tmp/" + "[a]/../" * 30 + "x",
+    ],
+)
+def test_scp_patterns_without_end(bed: Bed, pattern: str) -> None:
+    """Matched as they stand these would take years, in which nobody else is served."""
+
+    async def acts() -> None:
+        async with session(bed) as speaks:
+            for depth in range(1, 30):
+                await speaks.ask(raw.MKDIR, text("/orders/tmp/" + "a/" * depth), raw.NO_ATTRS)
+            for name in "bcdefgh":
+                await speaks.ask(raw.MKDIR, text(f"/orders/tmp/{name}"), raw.NO_ATTRS)
+        async with bed.connection() as connection, asyncio.timeout(raw.ANSWER_SECONDS):
+            done = await connection.run(f"scp -f {pattern}")
+            assert done.exit_status == 1
+            assert "scp: " in str(done.stderr)
+
+    bed.run(acts())
+
+
+def test_signals_breaks_and_sizes_of_windows_mean_nothing(bed: Bed) -> None:
+    async def acts() -> None:
+        async with session(bed) as speaks:
+            handle = text(await speaks.open("/orders/in/x.tmp", raw.CREATES))
+            for _ in range(3):
+                speaks.process.send_signal("INT")
+                speaks.process.send_break(1000)
+                speaks.process.change_terminal_size(80, 24)
+                wrote = await speaks.ask(raw.WRITE, handle, raw.u64(0), text(b""))
+                assert wrote.status == raw.OK
+            wrote = await speaks.ask(raw.WRITE, handle, raw.u64(0), text("x"))
+            assert (await speaks.ask(raw.CLOSE, handle)).status == raw.OK
+
+    bed.run(acts())
+    assert [each.size for each in bed.drafts()] == [1]
+
+
+def test_variables_are_not_kept(bed: Bed) -> None:
+    async def acts() -> None:
+        more = {f"NAME{n}": "x" * 10_000 for n in range(1000)}
+        async with session(bed, env=more) as speaks:
+            assert (await speaks.ask(raw.STAT, text("/orders"))).kind == raw.ATTRS
+            (arrival,) = bed.door._arrivals
+            assert arrival.connection is not None
+            for each in arrival.connection._channels.values():
+                assert not each._env
+
+    bed.run(acts())
+
+
+def test_connections_that_end_at_any_moment(bed: Bed) -> None:
+    """In the middle of greeting, of logging in, of beginning a session, of a request."""
+
+    async def comes(steps: int) -> None:
+        coming = asyncio.create_task(some_work())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for arrival in tuple(bed.door._arrivals):
+            if arrival.connection is not None and steps % 2:
+                arrival.connection.abort()
+        coming.cancel()
+        await asyncio.wait((coming,))
+
+    async def some_work() -> None:
+        with contextlib.suppress(OSError, asyncssh.Error):
+            async with session(bed) as speaks:
+                for number in range(20):
+                    speaks.post(raw.OPEN, text(f"/orders/in/{number}.tmp"), FLAGS, raw.NO_ATTRS)
+                    await asyncio.sleep(0)
+
+    async def acts() -> None:
+        for steps in range(0, 160, 3):
+            await comes(steps)
+        await bed.left()
+
+    bed.run(acts())
+    assert not bed.door._shared.writing
