@@ -328,8 +328,9 @@ class Versioning(enum.Enum):
 class Bucket:
     """A namespace of keys. `members` maps a party to the key patterns that it may write.
 
-    A bucket of topology.yaml has `created` 0 and can't be changed through a door; one that a
-    party made through a door has that party as its owner and first member.
+    A bucket of topology.yaml has `created` 0 and can't be changed through a door; `since` is the
+    moment at which it first was in force. One that a party made through a door has that party as
+    its owner and first member.
     """
 
     name: str
@@ -341,6 +342,7 @@ class Bucket:
     file: str = ""
     line: int = 0
     settings: Mapping[str, str] = EMPTY
+    since: int = 0
 
     def label(self, version: Version) -> str:
         """The version id that the S3 API shows: none in a bucket that never was versioned."""

@@ -110,7 +110,7 @@ def _found(
     that was not deleted by its id."""
 
     async def ask(catalog: Catalog) -> tuple[Mesh, Bucket | None, Sequence[Story]]:
-        starts = await catalog.rule_starts(folder.policy.starting)
+        starts = await catalog.rule_starts(folder.starting)
         return folder.dated(starts), await catalog.bucket(ref.bucket), await catalog.story(ref)
 
     there = session.config.catalog.exists()

@@ -12,6 +12,6 @@ async def put_in_force(rows: Policies, mesh: Mesh, event: Event) -> Mesh:
     it dated. The exchange is to enter what this returns; until it does, commits wait for it."""
     kept = await rows.policy()
     if kept is None or kept[0] != mesh.revision:
-        starting = mesh.policy.starting
+        starting = mesh.starting
         await rows.put_policy(mesh.revision, mesh.texts, event, starting=starting)
-    return mesh.dated(await rows.rule_starts(mesh.policy.starting))
+    return mesh.dated(await rows.rule_starts(mesh.starting))

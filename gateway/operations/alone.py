@@ -61,7 +61,7 @@ async def alone(
             partial(resolve, folder=config.policies),
         )
         stores = rooms.enter(mesh)
-        dated = mesh.dated(await catalog.rule_starts(mesh.policy.starting))
+        dated = mesh.dated(await catalog.rule_starts(mesh.starting))
         exchange = Exchange(_means(outside, catalog), dated, stores)
         try:
             yield at_rest(Alone(config, outside, catalog, rooms, exchange))

@@ -10,6 +10,9 @@ from gateway.habits import USUAL, Habits
 from gateway.model import Bucket, Facts, Mode, Principal, Share
 from gateway.policy.rules import Policy
 
+BUCKET = "bucket"
+"""Begins the name of a bucket among what starts; identities of rules are hex digits."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreSpec:
@@ -135,9 +138,20 @@ class Mesh:
         said = self.jobs.get(principal.party, {})
         return said.get(principal.name) or said.get("*", USUAL)
 
+    @property
+    def starting(self) -> frozenset[str]:
+        """What counts from the commit that brought it: rules (Policy.starting), and buckets."""
+        return self.policy.starting | {f"{BUCKET} {name}" for name in self.buckets}
+
     def dated(self, starts: Mapping[str, int]) -> Mesh:
-        """See Policy.dated."""
-        return replace(self, policy=self.policy.dated(starts))
+        """The same mesh, knowing at which commit each of them first came into force; see
+        Policy.dated."""
+        buckets = {
+            name: replace(bucket, since=starts.get(f"{BUCKET} {name}", 0))
+            for name, bucket in self.buckets.items()
+        }
+        policy = self.policy.dated(starts)
+        return replace(self, policy=policy, buckets=MappingProxyType(buckets))
 
     def share_of(
         self, party: str, facts: Facts, made: Bucket | None, held: Mode | None

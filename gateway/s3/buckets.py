@@ -34,7 +34,7 @@ async def list_buckets(desk: Desk, request: Request) -> Answer:
     after = open_token(desk.token_secret, context, query.get("continuation-token", ""))
     region = query.get("bucket-region", desk.region)
     found = [
-        ListedBucket(bucket.name, bucket.created // NS_PER_SECOND, desk.region)
+        ListedBucket(bucket.name, (bucket.created or bucket.since) // NS_PER_SECOND, desk.region)
         for bucket in await desk.exchange.buckets.all(caller)
         if bucket.name > after and bucket.name.startswith(prefix) and region == desk.region
     ]

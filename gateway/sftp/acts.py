@@ -186,8 +186,19 @@ class Acts:
             return True
         if not await self._seen(caller, old):
             return False
+        modified = await self._shown_time(caller, old)
         await self._exchange.moving.rename(caller, old, new, replaces=replaces)
+        if modified is not None:
+            await self._exchange.staging.show_time(caller, new, modified)
         return True
+
+    async def _shown_time(self, caller: Caller, ref: ObjectRef) -> int | None:
+        """When the party's tree says that a file was modified, if anybody said so."""
+        found = await self._exchange.objects.peek(caller, ref)
+        if found is None or caller.principal.may is not May.BOTH:
+            return None
+        times = await self._exchange.staging.shown_times(caller, [found.version.id])
+        return times.get(found.version.id)
 
     def _target(self, target: Spot) -> ObjectRef:
         if target.key is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -166,3 +167,15 @@ def test_refusal_says_which_grant_is_missing_and_leaves_one_event(gateway: Gatew
     events = gateway.events[before:]
     assert [(e.kind, e.party, e.key) for e in events] == [("refusal", "globex", "invoices/no")]
     assert events[0].request == error.value.response["ResponseMetadata"]["RequestId"]
+
+
+def test_a_bucket_of_the_topology_is_as_old_as_it_is_in_force(gateway: Gateway, s3: Any) -> None:
+    """`aws s3 ls` shows the date."""
+
+    def created() -> dict[str, datetime]:
+        return {each["Name"]: each["CreationDate"] for each in s3.list_buckets()["Buckets"]}
+
+    before = created()
+    assert all(abs(at - datetime.now(UTC)) < timedelta(hours=1) for at in before.values())
+    gateway.edit_policy("acme.yaml", gateway.files["acme.yaml"] + "# edited\n")
+    assert created() == before

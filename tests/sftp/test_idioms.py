@@ -3,6 +3,8 @@ is one version, one event and one delivery for each recipient."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from gateway.habits import Habits, Settle
@@ -122,6 +124,13 @@ def test_times_and_modes_before_and_after(bed: Bed) -> None:
     (bed.folder / "x.csv").unlink()
     ok(bed.batch("get -p /orders/in/x.csv x.csv"))
     assert int((bed.folder / "x.csv").stat().st_mtime) == kept
+
+
+def test_a_time_goes_along_when_a_file_is_renamed(bed: Bed) -> None:
+    bed.local("x.csv", DATA)
+    os.utime(bed.folder / "x.csv", (1_000_000_000, 1_000_000_000))
+    ok(bed.batch("put -p x.csv /orders/in/a.csv", "rename /orders/in/a.csv /orders/in/b.csv"))
+    assert "Sep  9  2001" in ok(bed.batch("ls -l /orders/in/b.csv"))
 
 
 def test_an_upload_that_broke_off_is_resumed(bed: Bed) -> None:
