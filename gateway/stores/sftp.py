@@ -28,7 +28,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from gateway.errors import ChangedInStore, MissingFromStore, StoreRefused
+from gateway.errors import ChangedInStore, MissingFromStore, Occupied, StoreRefused
 from gateway.model import Chunks
 from gateway.stores import Natural, Parcel, Placed, Stat, Written, bodies, naming
 from gateway.stores.naming import Path
@@ -189,7 +189,9 @@ class SftpStore:
 
 
 async def _placed(tree: Tree, staged: Staged, path: Path) -> Written:
-    await tree.seal(staged)
+    _, there = await asyncio.gather(tree.seal(staged), tree.look(path))
+    if there is not None:  # some servers' rename does not tell
+        raise Occupied
     if not await tree.place(staged, path):
         raise StoreRefused("What should be the store's own folder is none.")
     about = await tree.look(path)

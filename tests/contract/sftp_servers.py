@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -40,6 +41,13 @@ class NoReplacing(Whole):
 
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
         raise asyncssh.SFTPOpUnsupported("no posix-rename here")
+
+
+class Overwriting(NoReplacing):
+    """A rename goes over whatever is there, against the protocol's word."""
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        os.replace(self.map_path(oldpath), self.map_path(newpath))
 
 
 class NoDates(Whole):

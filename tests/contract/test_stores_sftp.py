@@ -16,6 +16,7 @@ from tests.contract.sftp_servers import (
     ROOT,
     NoDates,
     NoReplacing,
+    Overwriting,
     Whole,
     host_key,
     opened,
@@ -57,7 +58,7 @@ class OnAsyncssh:
 
 
 class TestSftpStore(StoreSuite):
-    @pytest.fixture(params=[Whole, NoReplacing, NoDates])
+    @pytest.fixture(params=[Whole, NoReplacing, Overwriting, NoDates])
     def kind(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OnAsyncssh]:
         kind = OnAsyncssh(tmp_path / "server", request.param)
         yield kind

@@ -247,6 +247,36 @@ def test_a_server_that_grants_one_connection_serves_all(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+class Telling(Whole):
+    """Notes what is synced, and what is named when."""
+
+    synced: tuple[int, ...] = ()
+    named: tuple[bool, ...] = ()
+
+    def fsync(self, file_obj: Any) -> MaybeAwait[None]:
+        Telling.synced += (os.fstat(file_obj.fileno()).st_ino,)
+        return super().fsync(file_obj)
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> MaybeAwait[None]:
+        Telling.named += (os.stat(self.map_path(oldpath)).st_ino in Telling.synced,)
+        return super().rename(oldpath, newpath)
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> MaybeAwait[None]:
+        Telling.named += (os.stat(self.map_path(oldpath)).st_ino in Telling.synced,)
+        return super().posix_rename(oldpath, newpath)
+
+
+def test_a_file_is_synced_before_it_gets_its_name(tmp_path: Path) -> None:
+    async def story(store: SftpStore) -> None:
+        await store.write(KEY, pieces(b"x"), size=1)
+        old = await store.deliver("in/x", parcel(b"old"), pieces(b"old"), replace=None)
+        await store.deliver("in/x", parcel(b"2", "v2", 2), pieces(b"2"), replace=old.etag)
+
+    on(tmp_path, story, server=Telling)
+    assert len(Telling.named) >= 5
+    assert all(Telling.named)
+
+
 class Hasty(Whole):
     """A consumer takes every file away in the moment in which it appears."""
 
