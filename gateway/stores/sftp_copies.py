@@ -8,9 +8,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.errors import Damaged, MissingFromStore, StoreUnavailable
+from gateway.errors import Damaged, MissingFromStore, Occupied, StoreUnavailable
 from gateway.model import Chunks
-from gateway.stores import Parcel, Written, naming, sidecars
+from gateway.stores import Parcel, Written, sidecars
 from gateway.stores.naming import Path
 from gateway.stores.sftp_reading import etag, etag_of, is_file, is_folder
 from gateway.stores.sftp_wire import ASIDE, STAGING, Staged, Tree
@@ -135,20 +135,23 @@ class Copies:
         return etag_of(sealed)
 
     async def _settle(self, staged: Staged, key: str, there: Lying | None) -> Path:
+        """Looked at again, for reading back may have taken long."""
         if there is not None:
+            about = await self._tree.look(there.path)
+            if about is None:
+                raise StoreUnavailable("The older copy is gone: examine again.")
+            if etag_of(about) != there.noted:
+                raise Occupied
             aside = (*STAGING, secrets.token_hex(16).encode() + ASIDE)
             await self._tree.replace(staged, there.path, aside, lambda tag: tag == there.noted)
             return there.path
-        plain = naming.plain_path(key)
-        if plain is not None:
-            about = await self._tree.look(plain)
-            is_free = about is None or not is_folder(about)
-            if is_free and await self._tree.place(staged, plain):
-                return plain
-        encoded = naming.encoded_path(key)
-        if not await self._tree.place(staged, encoded):
-            raise StoreUnavailable("What should be a folder of the store is none.")
-        return encoded
+        for path in sidecars.places(key):
+            about = await self._tree.look(path)
+            if about is not None and not is_folder(about):
+                raise Occupied
+            if about is None and await self._tree.place(staged, path):
+                return path
+        raise StoreUnavailable("What should be a folder of the store is none.")
 
     async def _noted(self, key: str, sidecar: Path) -> _Note | None:
         try:

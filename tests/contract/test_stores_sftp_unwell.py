@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncssh
 import pytest
+from asyncssh.constants import FXF_WRITE
 from asyncssh.misc import MaybeAwait
 
 from gateway.errors import (
@@ -36,6 +37,7 @@ from tests.contract.sftp_servers import (
     Closed,
     Full,
     NoReplacing,
+    Overwriting,
     Whole,
     delivers,
     host_key,
@@ -245,6 +247,42 @@ def test_a_server_that_grants_one_connection_serves_all(tmp_path: Path) -> None:
             assert len(server.connections) == 1
 
     asyncio.run(main())
+
+
+class Slipping(Whole):
+    """Its owner puts a file there while a copy is read back, before that has its name."""
+
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
+        if b"/.staging/" in path and not pflags & FXF_WRITE:
+            file = Path(self.folder, "inbox", "in", "x")
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(b"theirs")
+        return super().open(path, pflags, attrs)
+
+
+class SlippingOver(Slipping, Overwriting):
+    pass
+
+
+@pytest.mark.parametrize("server", [Slipping, SlippingOver])
+@pytest.mark.parametrize("replacing", [False, True])
+def test_what_comes_while_a_copy_is_read_back_is_not_overwritten(
+    tmp_path: Path, server: type[Whole], replacing: bool
+) -> None:
+    async def plain(store: SftpStore) -> None:
+        await delivers(store, data=b"older")
+
+    async def story(store: SftpStore) -> None:
+        there = await store.examine("in/x")
+        replace = there.etag if there else None
+        newer = parcel(b"newer", "v2", 2)
+        with pytest.raises(Occupied):
+            await store.deliver("in/x", newer, pieces(b"newer"), replace=replace)
+        assert await whole(store.read_copy("in/x")) == b"theirs"
+
+    if replacing:
+        on(tmp_path, plain)
+    on(tmp_path, story, server=server)
 
 
 class Telling(Whole):
