@@ -240,9 +240,13 @@ class Acts:
         """Lets go of what is being written; hides a version, or (a recipient) consumes it."""
         spot, ref = self._visit.file(path)
         caller = self._visit.standing()
+        writing = self._visit.shared.writing.pop(self._visit.key(caller, ref), None)
+        if writing is not None:
+            await writing.give_way(keep=False)
         staged = await self._exchange.staging.look(caller, ref)
         if staged is not None:
             await self._exchange.staging.abandon(caller, staged)
+        if writing is not None or staged is not None:
             return
         if not await self._seen(caller, ref):
             if await self._visit.is_folder(caller, spot):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from gateway.errors import BadInput, CrossdockError, NoSuchUpload, TooLarge
 from gateway.exchange import (
@@ -37,10 +39,26 @@ ANY = Expect()
 
 
 class Slots:
-    """Bounds the memory of all files that are being written: parts that are held at once."""
+    """Bounds the memory of all files that are being written: parts that are on their way at once.
+    A party may have as many of them as it leaves to the others, so that one whose store is stuck
+    holds up nobody else."""
 
     def __init__(self, parts: int) -> None:
-        self.free = asyncio.Semaphore(parts)
+        self.left = parts
+        self._taken: Counter[str] = Counter()
+        self._freed = asyncio.Event()
+
+    async def take(self, party: str) -> None:
+        while self.left <= self._taken[party]:
+            await self._freed.wait()
+        self._taken[party] += 1
+        self.left -= 1
+
+    def give(self, party: str) -> None:
+        self._taken[party] -= 1
+        self.left += 1
+        self._freed.set()
+        self._freed = asyncio.Event()
 
 
 class Upload:
@@ -222,12 +240,12 @@ class Upload:
             self._staged = await self._stage(caller, None)
         if self._staged.parts >= PART_NUMBER_MAX:
             raise TooLarge(f"a file may have {PART_NUMBER_MAX} parts, and this one has them")
-        await self._slots.free.acquire()
+        await self._slots.take(caller.party)
         body, size = Bytes(*self._held), self._held_bytes
         self._held, self._held_bytes = [], 0
         sending = self._exchange.staging.append(caller, self._staged, body, after=self._last)
         self._last = asyncio.create_task(sending)
-        self._last.add_done_callback(self._landed)
+        self._last.add_done_callback(partial(self._landed, caller.party))
         self._flying.append(self._last)
         upload = self._staged
         self._staged = Staged(upload.upload, upload.size + size, upload.parts + 1)
@@ -239,8 +257,8 @@ class Upload:
         except CrossdockError as error:
             self._broken = error
 
-    def _landed(self, task: asyncio.Task[Staged]) -> None:
-        self._slots.free.release()
+    def _landed(self, party: str, task: asyncio.Task[Staged]) -> None:
+        self._slots.give(party)
         if not task.cancelled():
             task.exception()  # whoever waits for it is told
 
@@ -307,6 +325,8 @@ class Upload:
             self._broken = NoSuchUpload()
             self._held, self._held_bytes = [], 0
             self._small.clear()
+            self._early.clear()
+            self._early_bytes = 0
 
     async def drop(self) -> None:
         """Its writer is gone in the middle of it: what came of it stays, for whoever resumes."""

@@ -168,6 +168,24 @@ def test_pieces_behind_a_gap_are_bounded_over_all_files_of_a_session(bed: Bed) -
     with_session(bed, act)
 
 
+def test_what_is_held_is_bounded_over_all_files_of_a_session(bed: Bed) -> None:
+    piece = b"x" * PIECE_BYTES_MAX
+
+    async def act(speaks: Raw) -> None:
+        for number in range(48):
+            handle = await speaks.open(f"/orders/in/{number}", raw.CREATES)
+            for at in range(8):
+                where = u64(at * len(piece))
+                wrote = await speaks.ask(raw.WRITE, text(handle), where, text(piece))
+                assert wrote.status == raw.OK
+                (running,) = bed.door._sessions
+                assert sum(each.held_bytes for each in running._files) <= 65 * MIB
+
+    with_session(bed, act)
+    bed.run(bed.left())
+    assert len(bed.drafts()) == 48
+
+
 @pytest.mark.parametrize("size", [1, 1 << 40, (1 << 64) - 1])
 def test_sizes_that_files_do_not_have(bed: Bed, size: int) -> None:
     attrs = u32(1) + u64(size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+import asyncssh
 import pytest
 
 from gateway.habits import Habits, Settle
@@ -275,3 +276,19 @@ def test_a_time_may_be_set_by_name_before_the_file_is_closed(bed: Bed) -> None:
     bed.run(writes())
     found = bed.run(bed.exchange.objects.look(bed.standing(), ObjectRef("orders", "in/x.csv")))
     assert found.version.metadata == {"mtime": "1700000000"}
+
+
+def test_a_file_that_is_being_written_may_be_removed(bed: Bed) -> None:
+    """By another session of the same user: the upload is void, and there is no file."""
+
+    async def acts() -> None:
+        async with bed.client() as first, bed.client() as second:
+            file = await first.open("/orders/in/x.csv", "wb")
+            await file.write(b"half")
+            await second.remove("/orders/in/x.csv")
+            assert not await second.exists("/orders/in/x.csv")
+            with pytest.raises(asyncssh.SFTPFailure, match="replaced"):
+                await file.close()
+
+    bed.run(acts())
+    assert bed.keys("acme") == bed.staged() == []

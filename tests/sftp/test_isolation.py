@@ -8,6 +8,7 @@ acme.erp is still writing.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,7 @@ import pytest
 
 from gateway.errors import StoreUnavailable
 from gateway.model import ObjectRef
+from gateway.sftp import writing
 from tests.sftp import raw
 from tests.sftp.bed import Bed
 from tests.sftp.raw import Answer, Raw, channel, session, text, u32, u64
@@ -445,3 +447,42 @@ def test_looking_is_no_refusal_and_being_refused_is_one(bed: Bed) -> None:
     assert len(refusals) == 4
     assert {(e.party, e.principal, e.door) for e in refusals} == {("globex", "erp", "sftp")}
     assert all("globex" in e.readers for e in refusals)
+
+
+# --- what one takes from the others ------------------------------------------------------------
+
+
+def test_a_party_whose_store_is_stuck_holds_up_no_other(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """acme has as many parts on their way as it can get; none of them arrives."""
+    monkeypatch.setattr(writing, "GROWTH", ((10_000, 1000),))
+    stuck = asyncio.Event()
+    arrives = bed.stores["acme", "home"].write
+
+    async def hangs(*args: Any, **more: Any) -> Any:
+        await stuck.wait()
+        return await arrives(*args, **more)
+
+    monkeypatch.setattr(bed.stores["acme", "home"], "write", hangs)
+
+    async def takes_all(theirs: Raw) -> None:
+        for number in range(40):
+            handle = text(await theirs.open(f"/orders/in/{number}.csv", raw.CREATES))
+            for part in range(3):
+                await theirs.ask(raw.WRITE, handle, u64(part * 1000), text(b"x" * 1000))
+
+    async def acts() -> None:
+        async with session(bed) as theirs, bed.client("globex.erp") as mine:
+            taking = asyncio.create_task(takes_all(theirs))
+            await asyncio.wait((taking,), timeout=1)
+            assert not taking.done()
+            async with asyncio.timeout(5), mine.open("/orders/acks/x.csv", "wb") as file:
+                for _ in range(20):
+                    await file.write(b"y" * 1000)
+            stuck.set()
+            await taking
+
+    bed.run(acts())
+    bed.run(bed.left())
+    assert bed.read("globex", "acks/x.csv") == b"y" * 20_000
