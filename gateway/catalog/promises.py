@@ -200,6 +200,8 @@ def _promise_tags_to(
             if unsent(state, lease, now):
                 return  # it will carry the tags as they then are
             copied = True
+        elif about == version.number and kind == RECALL and state <= PARKED:
+            return  # the copy is to go: a change of tags must not keep it
         elif about == version.number and unsent(state, lease, now):
             tx.run(END, (SUPERSEDED, id_))
             continue

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.catalog import Promise, Recall, Removal, Request
 from gateway.errors import NoSuchVersion
-from gateway.model import DeliveryKind, DeliveryState, Event, Version
-from tests.contract.catalog_kit import SECOND, Bench, Tell, event_of, promise
+from gateway.model import DeliveryKind, DeliveryState, Event, Grant, Mode, Version
+from tests.contract.catalog_kit import R1, SECOND, Bench, Tell, event_of, promise
 
 WMS = "globex"
 RULE = "globex.yaml:3 (all)"
@@ -217,6 +217,17 @@ class RemovalSuite:
             await bench.unwrite(version)
             assert await kinds(bench, version) == ["copy done", "recall pending"]
             assert await bench.settle(await bench.claim_one(), DeliveryState.PENDING)
+            assert await kinds(bench, version) == ["copy done", "recall pending"]
+            assert await bench.settle(await bench.claim_one())
+
+        tell(story)
+
+    def test_a_recall_outlives_a_change_of_tags(self, tell: Tell) -> None:
+        async def story(bench: Bench) -> None:
+            version = await copied(bench)
+            await recalled(bench, version)
+            kept = Grant(WMS, Mode.COPY, RULE, R1)
+            await bench.retag(version, kept, promises=[Promise(WMS, "home", TARGET, RULE)])
             assert await kinds(bench, version) == ["copy done", "recall pending"]
             assert await bench.settle(await bench.claim_one())
 

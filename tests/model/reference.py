@@ -180,7 +180,7 @@ class Reference:
         marker.held = {**(hidden.held if hidden else {}), marker.author: "own"}
         marker.hides = hidden.hides if hidden and hidden.marker else hidden
         self.versions.append(marker)
-        if hidden and not hidden.marker and self._follows(hidden):
+        if hidden and not hidden.marker and self._follows(hidden) and self._placed(hidden):
             late = [v for v in self.owed if v.key == marker.key]
             self.owed = [v for v in self.owed if v not in late]
             self.superseded += late
@@ -191,6 +191,12 @@ class Reference:
     def _overtake(self, key: str) -> None:
         self.overtaken += [m for m in self.removals if m.key == key]
         self.removals = [m for m in self.removals if m.key != key]
+
+    def _placed(self, hidden: Kept) -> bool:
+        """A copy of it is there or on its way, or it is to have one: what an older rule put there
+        for an older version is globex's own by now."""
+        there = hidden in self.owed or self.copies.get(hidden.key) is hidden
+        return there or self._given(hidden, hidden.held).get("globex") == "copy"
 
     def _follows(self, hidden: Kept) -> bool:
         ours = hidden.author == "acme" and hidden.key.startswith("a/")
