@@ -74,8 +74,10 @@ class Hall(Protocol):
     def admit(self, arrival: Arrival) -> bool: ...
     def leave(self, arrival: Arrival) -> None: ...
     def room(self, user: str) -> bool:
-        """Whether this user may have one more session; it counts from then on."""
+        """Whether this user may have one more session; it counts until `give_room`."""
         ...
+
+    def give_room(self, user: str) -> None: ...
 
     def session(self, arrival: Arrival) -> NewSession: ...
 
@@ -90,7 +92,7 @@ class Arrival(SSHServer):
         self._offered: bytes = b""  # the key or authority that was accepted last
         self._proofs: tuple[bytes, ...] = ()
         self._failures = 0
-        self._sessions = 0
+        self._channels: dict[object, str] = {}  # by the user for whom each was opened
         self.user = ""
         self.source = ""
         self.id = means.ids()
@@ -129,6 +131,8 @@ class Arrival(SSHServer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hall.leave(self)
+        for each in tuple(self._channels):
+            self._closed(each)
         if self._proofs and self._login is not None and not self._wants_both:
             self._note("left")
 
@@ -257,14 +261,18 @@ class Arrival(SSHServer):
     # --- what it opens -------------------------------------------------------------------------
 
     def session_requested(self) -> SSHServerSession[bytes] | bool:
-        if self._sessions >= SESSIONS_PER_CONNECTION or not self._hall.room(self.user):
+        if len(self._channels) >= SESSIONS_PER_CONNECTION or not self._hall.room(self.user):
             self._means.guard.over_limit(self.source)
             return False
-        self._sessions += 1
-        return Channel(self._hall.session(self), self._closed)
+        opened = object()
+        self._channels[opened] = self.user
+        return Channel(self._hall.session(self), lambda: self._closed(opened))
 
-    def _closed(self) -> None:
-        self._sessions -= 1
+    def _closed(self, opened: object) -> None:
+        """Once for each channel, whether or not a session came of it."""
+        user = self._channels.pop(opened, None)
+        if user is not None:
+            self._hall.give_room(user)
 
 
 def _listed(key: bytes, lines: tuple[str, ...]) -> bool:

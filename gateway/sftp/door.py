@@ -157,18 +157,16 @@ class SftpDoor:
             self._means.guard.leaves(arrival.source)
 
     def room(self, user: str) -> bool:
-        """Whether this user may have one more session; it counts from now on."""
+        """Whether this user may have one more session; it counts until `give_room`."""
         if self._users[user] >= self._limits.per_user:
             return False
         self._users[user] += 1
         return True
 
-    def _session_left(self, session: Session, user: str) -> None:
-        if session in self._sessions:
-            self._sessions.discard(session)
-            self._users[user] -= 1
-            if not self._users[user]:
-                del self._users[user]
+    def give_room(self, user: str) -> None:
+        self._users[user] -= 1
+        if not self._users[user]:
+            del self._users[user]
 
     async def _close_idle(self) -> None:
         """A connection is idle while it asks for nothing, and nothing that it asked for is under
@@ -193,7 +191,7 @@ class SftpDoor:
                 Pace(self._limits.rate, self._means.ticks, asyncio.sleep),
                 files_max=self._limits.files,
                 over=lambda: self._means.guard.over_limit(arrival.source),
-                left=lambda each: self._session_left(each, arrival.user),
+                left=self._sessions.discard,
                 measure=self._means.measure,
                 arrival=arrival,
                 ticks=self._means.ticks,

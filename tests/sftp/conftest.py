@@ -32,6 +32,7 @@ def nothing_unforeseen(bed: Bed, caplog: pytest.LogCaptureFixture) -> Iterator[N
     yield
     bed.run(bed.serves_others())
     bed.run(bed.left())
+    assert not bed.door._users
     assert bed.keys("acme") == []
     records = [*caplog.get_records("call"), *caplog.records]
     wrong = [r.getMessage() for r in records if _is_wrong(r)]

@@ -247,3 +247,19 @@ def test_connections_that_end_at_any_moment(bed: Bed) -> None:
 
     bed.run(acts())
     assert not bed.door._shared.writing
+
+
+@pytest.mark.parametrize("asked", [{}, {"command": "id"}, {"subsystem": "netconf"}])
+def test_channels_without_a_session_count_for_nothing_once_they_are_closed(
+    bed: Bed, asked: dict[str, str]
+) -> None:
+    async def acts() -> None:
+        async with bed.connection() as connection:
+            for _ in range(bed.door._limits.per_user + 1):
+                with pytest.raises(asyncssh.ChannelOpenError):
+                    await connection.create_process(**asked)
+                await asyncio.sleep(0.01)
+        async with session(bed) as speaks:
+            assert (await speaks.ask(raw.STAT, text("/orders"))).kind == raw.ATTRS
+
+    bed.run(acts())
