@@ -9,6 +9,7 @@ from types import MappingProxyType
 from gateway.errors import ConfigError, Damaged
 from gateway.identity import NO_ACCESS_KEY, Seal, Sealed, Secret
 from gateway.logins import Login, Proof, public_keys
+from gateway.model import May
 from gateway.policy.mesh import Mesh, PrincipalSpec
 
 PURPOSE_PASSWORD = "crossdock password hash v1"  # noqa: S105 - what for, not what
@@ -29,6 +30,8 @@ def logins(
     for party in mesh.parties.values():
         authorities = tuple(_lines(party.name, party.ssh_ca, secret_of, problems))
         for spec in party.principals.values():
+            if spec.principal.may is May.POLICY:
+                continue
             keys = tuple(_lines(spec.ssh_user, spec.ssh_keys, secret_of, problems))
             hashes = passwords.get((party.name, spec.principal.name), ())
             if keys or authorities or hashes:

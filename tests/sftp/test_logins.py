@@ -83,6 +83,7 @@ def test_certificates_of_the_partys_authority(bed: Bed, tmp_path: Path) -> None:
 
     assert certified(authority, USER)
     assert not certified(authority, "globex.erp"), "it names another user"
+    assert not certified(authority), "it names nobody, which is not everybody"
     assert not certified(key, USER), "another authority"
     assert not certified(authority, USER, valid_before=1000), "it is over"
     assert not certified(authority, USER, source_address=["10.0.0.0/8"])

@@ -32,6 +32,7 @@ parties:
     ssh_ca: ["file:ca.pub"]
     principals:
       - {name: erp}
+      - {name: ops, may: policy}
       - {name: nightly, ssh_key: "file:one.pub", ssh_keys: ["file:two.pub"], user: legacy,
          login: both, from: ["10.0.0.0/8", "2001:db8::/32"]}
   globex: {principals: [{name: erp}]}
@@ -120,7 +121,7 @@ def test_every_login_has_its_keys_and_passwords() -> None:
     files = {f"file:{name}.pub": key() for name in ("one", "two", "ca")}
     got, problems = found(files, kept("acme", "erp"), kept("globex", "erp", revoked=5))
     assert problems == ()
-    assert set(got) == {"acme.erp", "legacy"}, "globex's is revoked, and it has no key"
+    assert set(got) == {"acme.erp", "legacy"}, "globex's is revoked; policy is no file"
     legacy = got["legacy"]
     assert legacy.keys == (files["file:one.pub"], files["file:two.pub"])
     assert legacy.authorities == (files["file:ca.pub"],)
