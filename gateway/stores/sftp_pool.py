@@ -159,29 +159,31 @@ class Pool:
         line.resting = asyncio.get_running_loop().call_later(IDLE_SECONDS, close)
 
     async def _connect(self) -> Line:
-        """A server shows the key of the kind that it is asked for, so that each kind is asked for
-        in turn, until it shows a pinned one; that kind is asked for first from then on."""
-        refusals: list[StoreRefused] = []
-        for kind in self._kinds:
+        """A server has keys of several kinds, and shows the first that it has of those that it is
+        asked for. So a kind of which it shows another key than the pinned one is not asked for
+        again, until no kind is left."""
+        kinds = self._kinds
+        another: StoreRefused | None = None
+        while kinds:
+            shown: list[asyncssh.SSHKey] = []
             try:
-                line = await self._opened(kind)
-            except StoreRefused as error:
-                if not isinstance(error.__cause__, _OTHER_KEY):
-                    raise
-                refusals.append(error)
+                line = await self._opened([name for kind in kinds for name in kind], shown)
+            except CrossdockError as error:
+                if not isinstance(error.__cause__, asyncssh.HostKeyNotVerifiable):
+                    raise another or error from error.__cause__
+                another = another or StoreRefused(error.message)
+                left = tuple(kind for kind in kinds if not _is_of(kind, shown))
+                kinds = left if left != kinds else ()
             else:
-                self._kinds = (kind, *(k for k in self._kinds if k != kind))
+                self._kinds = (*kinds, *(kind for kind in self._kinds if kind not in kinds))
                 return line
-        # the key that it showed tells more than a kind of key that it does not have
-        raise min(
-            refusals, key=lambda e: not isinstance(e.__cause__, asyncssh.HostKeyNotVerifiable)
-        )
+        raise another or StoreRefused("No host key is pinned.")
 
-    async def _opened(self, kind: Sequence[str]) -> Line:
-        where, shown = self._where, list[asyncssh.SSHKey]()
+    async def _opened(self, kinds: Sequence[str], shown: list[asyncssh.SSHKey]) -> Line:
+        where = self._where
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await dial(where, kind, shown)
+                connection = await dial(where, kinds, shown)
                 try:
                     return Line(connection, await connection.start_sftp_client())
                 except BaseException:
@@ -201,7 +203,8 @@ class Pool:
             raise told(error) from error
 
 
-_OTHER_KEY = (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed)
+def _is_of(kind: Sequence[str], shown: Sequence[asyncssh.SSHKey]) -> bool:
+    return any(key.get_algorithm() in kind for key in shown)
 
 
 def _named(shown: Sequence[asyncssh.SSHKey]) -> str:
