@@ -32,6 +32,13 @@ def _missed(rule: Rule, unmet: Sequence[str]) -> Finding:
     return Finding(rule, "misses", "; ".join(unmet), near=len(unmet) == 1)
 
 
+def _distance(finding: Finding) -> int:
+    """What matched comes first, then what nearly did, then all else; each as the files have it."""
+    if finding.outcome != "misses":
+        return 0
+    return 1 if finding.near else 2
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     allowed: bool
@@ -94,7 +101,7 @@ def read(
     # Who may not see a version must not learn from its own rules' findings whose it is.
     accepts = _accepts_blindly(question, ours) if blind else _accepts(question, ours, share)
     findings = [*_author_rules(question, theirs, share), *accepts]
-    known = tuple(finding for finding in findings if question.may_know(finding.rule))
+    known = tuple(sorted((f for f in findings if question.may_know(f.rule)), key=_distance))
     mode = Mode.OWN if reason.allowed and question.party == author else None
     text = _permission(question, reason) if reason.allowed else _refusal(question, answer, findings)
     return Explanation(reason.allowed, text, share.mode if share else mode, revision, known)

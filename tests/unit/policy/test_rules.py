@@ -316,6 +316,20 @@ def test_a_near_miss_says_which_condition_failed() -> None:
     assert ("misses", "size is 10, below 1000000") in [(f.outcome, f.why) for f in answer.findings]
 
 
+def test_rules_that_matched_come_before_those_that_nearly_did_and_others_last() -> None:
+    rule = "  - {bucket: orders, keys: [%s], %sto: {initech: share}}\n"
+    large = "when: {size: {min: 1MB}}, "
+    far, near, offer = rule % ("invoices/zz/*", large), rule % ('"**"', large), rule % ('"**"', "")
+    subject = mesh(acme="sends:\n" + far + near + offer, initech=accepting())
+    answer = subject.policy.explain("initech", "read", FACTS, subject.buckets["orders"])
+    found = [(f.rule.id, f.outcome, f.near) for f in answer.findings if f.rule.owner == "acme"]
+    assert found == [
+        ("sends-3", "decides", False),
+        ("sends-2", "misses", True),
+        ("sends-1", "misses", False),
+    ]
+
+
 def test_a_recipient_is_told_of_its_own_rules_alone() -> None:
     subject = mesh(acme=OFFER, initech=accepting())
     answer = subject.policy.explain("initech", "read", FACTS, subject.buckets["orders"], "initech")
