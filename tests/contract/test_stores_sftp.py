@@ -1,4 +1,4 @@
-"""The sFTP store, against asyncssh's server and OpenSSH's."""
+"""The sFTP store, against the servers of asyncssh, OpenSSH and paramiko."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from gateway.stores.sftp import SftpStore
+from tests.contract import paramiko_server
 from tests.contract.conftest import served
 from tests.contract.sftp_servers import (
     ROOT,
@@ -55,6 +57,24 @@ class OnAsyncssh:
 
     def left(self) -> list[Path]:
         return list((self.inbox / ".crossdock" / ".staging").glob("*"))
+
+
+class OnParamiko(OnAsyncssh):
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[SftpStore]:
+        self.inbox.mkdir(parents=True, exist_ok=True)
+        key = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
+        with paramiko_server.serving(self.folder, key) as port:
+            async with opened(spec(port), secrets(key)) as store:
+                yield store
+
+
+class TestSftpStoreOnParamiko(StoreSuite):
+    @pytest.fixture
+    def kind(self, tmp_path: Path) -> Iterator[OnParamiko]:
+        kind = OnParamiko(tmp_path / "server", Whole)
+        yield kind
+        assert not kind.left(), "a staging file was left behind"
 
 
 class TestSftpStore(StoreSuite):
