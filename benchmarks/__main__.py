@@ -16,6 +16,7 @@ from benchmarks import (
     notices,
     plan,
     policy,
+    reloading,
     sftp,
 )
 
@@ -41,6 +42,7 @@ GROUPS = MappingProxyType(
         "lag": delivery.lag,
         "notices": _figures(notices.run),
         "converging": converging.converging,
+        "reloading": reloading.reloading,
         "sftp": sftp.sftp,
         "depot": depot.depot,
         "memory": memory.memory,
