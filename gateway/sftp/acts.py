@@ -171,6 +171,7 @@ class Acts:
             return
         if source.key is None or not source.prefix or not target.prefix or target.key is None:
             raise self._visit.above(source if source.key is None else target)
+        self._stays_put(caller, source, target)
         if not await self._rename_folder(caller, source, target):
             raise await self._visit.absent(caller, source)
 
@@ -186,6 +187,7 @@ class Acts:
             return True
         if not await self._seen(caller, old):
             return False
+        self._stays_put(caller, source, target)
         modified = await self._shown_time(caller, old)
         await self._exchange.moving.rename(caller, old, new, replaces=replaces)
         if modified is not None:
@@ -199,6 +201,14 @@ class Acts:
             return None
         times = await self._exchange.staging.shown_times(caller, [found.version.id])
         return times.get(found.version.id)
+
+    def _stays_put(self, caller: Caller, source: Spot, target: Spot) -> None:
+        """Nothing that is complete can be moved to where it could be read."""
+        only = self._visit.upload_only
+        if only(caller, source.path) and not only(caller, target.path):
+            ref = ObjectRef(source.bucket, source.key or source.prefix or "")
+            error = Denied("files can only be put here, not moved elsewhere")
+            raise self._visit.refused(caller, ref, error)
 
     def _target(self, target: Spot) -> ObjectRef:
         if target.key is None:

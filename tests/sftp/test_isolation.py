@@ -18,6 +18,7 @@ import asyncssh
 import pytest
 
 from gateway.errors import StoreUnavailable
+from gateway.habits import Habits
 from gateway.model import ObjectRef
 from gateway.sftp import writing
 from tests.sftp import raw
@@ -486,3 +487,28 @@ def test_a_party_whose_store_is_stuck_holds_up_no_other(
     bed.run(acts())
     bed.run(bed.left())
     assert bed.read("globex", "acks/x.csv") == b"y" * 20_000
+
+
+# --- folders that things are only put into -----------------------------------------------------
+
+
+def test_what_was_put_can_not_be_read_by_another_name(bed: Bed) -> None:
+    """But a draft there may get its final name, within the folder or from elsewhere."""
+    bed.habits["acme.erp"] = Habits(upload_only=("/orders/in",))
+
+    async def acts() -> None:
+        async with bed.client() as sftp:
+            for path in ("/orders/in/seen.csv", "/orders/in"):
+                for rename in (sftp.rename, sftp.posix_rename):
+                    with pytest.raises(asyncssh.SFTPPermissionDenied):
+                        await rename(path, "/orders/out/taken")
+            with pytest.raises(asyncssh.SFTPPermissionDenied):
+                await sftp.open("/orders/in/seen.csv", "rb")
+            assert await sftp.listdir("/orders/in") == [".", ".."]
+            for draft in ("/orders/in/a.tmp", "/orders/tmp/a"):
+                async with sftp.open(draft, "wb") as file:
+                    await file.write(b"x")
+                await sftp.posix_rename(draft, "/orders/in/a")
+
+    bed.run(acts())
+    assert bed.keys("acme") == ["in/a", "in/seen.csv", "out/deep/secret.csv", "out/secret.csv"]

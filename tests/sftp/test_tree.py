@@ -139,3 +139,39 @@ def test_the_root_itself_may_be_mapped() -> None:
     tree = Tree({"/": "orders/invoices/"})
     assert tree.spot("/") == Spot("/", "orders", None, "invoices/")
     assert tree.spot("/x") == Spot("/x", "orders", "invoices/x", "invoices/x/")
+
+
+SEGMENTS = st.sampled_from(
+    [
+        "",
+        "orders",
+        "vault",
+        "late",
+        "to-globex",
+        "outbox",
+        "inbox",
+        "globex",
+        "x",
+        "..",
+        ".",
+        "%2E%2E",
+        "%2F",
+        "%2E",
+        "x%2F",
+    ]
+)
+
+
+@given(st.lists(SEGMENTS, max_size=8))
+def test_no_path_leads_out_of_what_is_mapped(segments: list[str]) -> None:
+    try:
+        spot = MAPPED.spot(normal("/".join(segments).encode()))
+    except BadInput:
+        return
+    if spot is None or not spot.bucket:
+        return
+    over = [each for each in MAPPED.folders if f"{spot.path}/".startswith(f"{each}/")]
+    bucket, _, prefix = MAPPED.folders[max(over, key=len)].partition("/")
+    assert spot.bucket == bucket
+    for name in (spot.key, spot.prefix):
+        assert name is None or name.startswith(prefix)
