@@ -115,8 +115,11 @@ class SqliteStaging(Desk):
 
         return await self.write(work)
 
-    async def folders(self, party: str, bucket: str, prefix: str, limit: int) -> Sequence[str]:
-        low, end = prefix.encode(), prefix_end(prefix.encode())
+    async def folders(
+        self, party: str, bucket: str, prefix: str, after: str, limit: int
+    ) -> Sequence[str]:
+        low = max(after.encode() + b"\0" if after else b"", prefix.encode())
+        end = prefix_end(prefix.encode())
         return [path for (path,) in self.reader.all(FOLDERS, (party, bucket, low, end, limit))]
 
     # --- times ---------------------------------------------------------------------------------

@@ -53,4 +53,8 @@ class Stagings(Protocol):
         """By version, for those that were given one."""
         ...
 
-    async def folders(self, party: str, bucket: str, prefix: str, limit: int) -> Sequence[str]: ...
+    async def folders(
+        self, party: str, bucket: str, prefix: str, after: str, limit: int
+    ) -> Sequence[str]:
+        """Those below a prefix, by path, behind one of them."""
+        ...

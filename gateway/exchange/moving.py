@@ -99,7 +99,7 @@ class Moving:
         PreconditionFailed where one of the new names is taken."""
         if target.key.startswith(source.key) and target.bucket == source.bucket:
             raise BadInput("a folder can't be moved into itself")
-        entries, drafts = await self._inside(caller, source)
+        entries, drafts, folders = await self._inside(caller, source)
         moves: list[_Move | _Release] = []
         for key in entries:
             new = _renamed(key, source, target)
@@ -115,26 +115,23 @@ class Moving:
             await self._commit(caller, moves)
         for staged, new in left:
             await self._staging.move(caller, staged, new, temporary=True)
-        return len(entries) + len(drafts) + await self._move_folders(caller, source, target)
-
-    async def _inside(
-        self, caller: Caller, source: ObjectRef
-    ) -> tuple[Sequence[str], Sequence[Staged]]:
-        span = Span(prefix=source.key, limit=PAGE_KEYS_MAX)
-        page = await self._listing.keys(caller, source.bucket, span)
-        drafts = await self._staging.page(caller, source.bucket, source.key)
-        if page.truncated or len(page.entries) + len(drafts) > FOLDER_KEYS_MAX:
-            text = f"a folder of more than {FOLDER_KEYS_MAX} files can't be renamed in one step"
-            raise BadInput(text)
-        return [entry.key for entry in page.entries], drafts
-
-    async def _move_folders(self, caller: Caller, source: ObjectRef, target: ObjectRef) -> int:
-        """Those without files; after all else, for they are no part of it for anybody else."""
-        folders = await self._staging.folders(caller, source)
         for key in folders:
             await self._staging.make_folder(caller, _renamed(key, source, target))
             await self._staging.drop_folder(caller, ObjectRef(source.bucket, key))
-        return len(folders)
+        return len(entries) + len(drafts) + len(folders)
+
+    async def _inside(
+        self, caller: Caller, source: ObjectRef
+    ) -> tuple[Sequence[str], Sequence[Staged], Sequence[str]]:
+        span = Span(prefix=source.key, limit=PAGE_KEYS_MAX)
+        page = await self._listing.keys(caller, source.bucket, span)
+        drafts = await self._staging.page(caller, source.bucket, source.key)
+        folders = await self._staging.folders(caller, source, FOLDER_KEYS_MAX + 1)
+        count = len(page.entries) + len(drafts) + len(folders)
+        if page.truncated or count > FOLDER_KEYS_MAX:
+            text = f"a folder of over {FOLDER_KEYS_MAX} files and folders can't be renamed at once"
+            raise BadInput(text)
+        return [entry.key for entry in page.entries], drafts, folders
 
     async def _consume(self, caller: Caller, source: ObjectRef, target: ObjectRef) -> None:
         """What a recipient received it moves in its own view alone."""

@@ -37,6 +37,8 @@ from gateway.model import (
 )
 
 PAGE_MAX = 1000
+FOLDERS_MAX = 100_000
+"""Made folders below one prefix that are looked at."""
 TYPES = MimeTypes(filenames=())
 """The same on every machine."""
 SHA256 = "sha256"
@@ -189,11 +191,21 @@ class Staging:
         """False if nobody made it."""
         return await self._folder(caller, ref, "removed")
 
-    async def folders(self, caller: Caller, ref: ObjectRef) -> Sequence[str]:
-        """Those below a prefix that were made, as keys."""
+    async def folders(
+        self, caller: Caller, ref: ObjectRef, most: int = FOLDERS_MAX
+    ) -> Sequence[str]:
+        """Those below a prefix that were made, as keys: at most so many."""
         await self._floor.bucket(caller, ref.bucket)
-        found = await self._floor.rows.folders(caller.party, ref.bucket, ref.key, PAGE_MAX)
-        return [path for path in found if caller.principal.covers(path)]
+        found: list[str] = []
+        after, full = "", True
+        while full and len(found) < most:
+            page = await self._floor.rows.folders(
+                *(caller.party, ref.bucket, ref.key, after, PAGE_MAX)
+            )
+            found += [path for path in page if caller.principal.covers(path)]
+            full = len(page) == PAGE_MAX
+            after = page[-1] if page else ""
+        return found[:most]
 
     async def _folder(self, caller: Caller, ref: ObjectRef, outcome: str) -> bool:
         await self._floor.stageable(caller, ObjectRef(ref.bucket, f"{ref.key}."))

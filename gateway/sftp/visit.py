@@ -190,7 +190,7 @@ class Visit:
     async def empty(self, caller: Caller, ref: ObjectRef, *, own: bool) -> bool:
         """Whether nothing lies below a prefix. `own`: the folder itself counts, if it was made."""
         staging = self.exchange.staging
-        made = await staging.folders(caller, ref)
+        made = await staging.folders(caller, ref, FOLDER_SPAN + 1)
         if any(own or key != ref.key for key in made):
             return False
         if await staging.page(caller, ref.bucket, ref.key, limit=FOLDER_SPAN):

@@ -175,10 +175,12 @@ class StagingSuite:
             size = await catalog.size()
             assert not await catalog.make_folder("acme", BUCKET, "in/", event_of("folder"))
             assert await catalog.size() == size
-            assert await catalog.folders("acme", BUCKET, "in/", 9) == ["in/", "in/a/"]
-            assert await catalog.folders("globex", BUCKET, "", 9) == []
+            assert await catalog.folders("acme", BUCKET, "in/", "", 9) == ["in/", "in/a/"]
+            assert await catalog.folders("acme", BUCKET, "in/", "in/", 9) == ["in/a/"]
+            assert await catalog.folders("acme", BUCKET, "in/", "", 1) == ["in/"]
+            assert await catalog.folders("globex", BUCKET, "", "", 9) == []
             assert await catalog.drop_folder("acme", BUCKET, "in/a/", event_of("folder"))
             assert not await catalog.drop_folder("acme", BUCKET, "in/a/", event_of("folder"))
-            assert await catalog.folders("acme", BUCKET, "", 9) == ["in/", "out/"]
+            assert await catalog.folders("acme", BUCKET, "", "", 9) == ["in/", "out/"]
 
         tell(story)

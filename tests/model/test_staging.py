@@ -12,6 +12,7 @@ import pytest
 from gateway.catalog import Expect
 from gateway.errors import BadInput, Denied, NoSuchKey, NoSuchUpload, PreconditionFailed
 from gateway.exchange import Bytes, Draft, Span, Staged
+from gateway.exchange.moving import FOLDER_KEYS_MAX
 from gateway.habits import USUAL, Habits, Settle, is_temporary
 from gateway.model import ObjectRef
 from tests.model.world import World, caller, ref
@@ -316,3 +317,17 @@ def test_a_shown_time_changes_no_version(world: World) -> None:
     assert versions(world, "in/x") == 1
     with pytest.raises(NoSuchKey):
         world.run(staging.show_time(ACME, ref("in/none"), 1))
+
+
+def test_more_folders_than_one_step_moves_are_listed_and_not_moved(world: World) -> None:
+    staging, moving = world.exchange.staging, world.exchange.moving
+    made = [f"in/{number:04}/" for number in range(FOLDER_KEYS_MAX + 1)]
+    for key in made:
+        world.run(staging.make_folder(ACME, ref(key)))
+    assert world.run(staging.folders(ACME, ref("in/"))) == made
+    assert world.run(staging.folders(ACME, ref("in/"), 2)) == made[:2]
+    with pytest.raises(BadInput, match="can't be renamed at once"):
+        world.run(moving.rename_folder(ACME, ref("in/"), ref("out/")))
+    world.run(staging.drop_folder(ACME, ref(made[0])))
+    assert world.run(moving.rename_folder(ACME, ref("in/"), ref("out/"))) == FOLDER_KEYS_MAX
+    assert world.run(staging.folders(ACME, ref("in/"))) == []
