@@ -126,9 +126,11 @@ class Moving:
         span = Span(prefix=source.key, limit=PAGE_KEYS_MAX)
         page = await self._listing.keys(caller, source.bucket, span)
         drafts = await self._staging.page(caller, source.bucket, source.key)
+        last = drafts[-1].upload.ref.key if drafts else ""
+        more = await self._staging.page(caller, source.bucket, source.key, last, 1)
         folders = await self._staging.folders(caller, source, FOLDER_KEYS_MAX + 1)
         count = len(page.entries) + len(drafts) + len(folders)
-        if page.truncated or count > FOLDER_KEYS_MAX:
+        if page.truncated or (drafts and more) or count > FOLDER_KEYS_MAX:
             text = f"a folder of over {FOLDER_KEYS_MAX} files and folders can't be renamed at once"
             raise BadInput(text)
         return [entry.key for entry in page.entries], drafts, folders
