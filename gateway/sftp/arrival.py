@@ -209,14 +209,14 @@ class Arrival(SSHServer):
     def auth_completed(self) -> None:
         self._note("came")
 
-    def _note(self, outcome: str) -> None:
+    def _note(self, outcome: str, kind: str = "login") -> None:
         login = self._login
         if login is None:
             return
         principal = login.principal
         self._means.observe(
             Event(
-                "login",
+                kind,
                 self._means.clock(),
                 principal.party,
                 principal.name,
@@ -235,6 +235,7 @@ class Arrival(SSHServer):
         password that it came with, is no longer in force."""
         login = self._means.lookup(self.user)
         if login is None or not self._still(login) or not self._from_allowed(login):
+            self._note(Denied.__name__, kind="refusal")
             raise Denied("this login is no longer in force")
         return Caller(login.principal, FILE_DOOR, self.id)
 

@@ -28,6 +28,8 @@ VERSION = 3
 EXTENSIONS = frozenset({b"posix-rename@openssh.com", b"fsync@openssh.com", b"limits@openssh.com"})
 """Of those that asyncssh offers; the others have no meaning here."""
 
+FILE_SERVERS = frozenset({"internal-sftp", "sftp-server"})
+
 NewSession = Callable[[SSHServerChannel[bytes]], Session]
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,10 @@ class Channel(SSHServerStreamSession[bytes]):
         self._new = new
         self._closed = closed
 
+    def exec_requested(self, command: str) -> bool:
+        """A certificate may force the command by which OpenSSH's server serves files."""
+        return serves_files(command) or super().exec_requested(command)
+
     def session_started(self) -> None:
         channel = cast(SSHServerChannel[bytes], self._chan)
         if self._conn is None:
@@ -47,7 +53,7 @@ class Channel(SSHServerStreamSession[bytes]):
         self._encoding = None
         reader, writer = SSHReader[bytes](self, channel), SSHWriter[bytes](self, channel)
         session, command = self._new(channel), channel.get_command()
-        if command is None:
+        if command is None or serves_files(command):
             self._conn.create_task(Handler(session, reader, writer).run(), reader.logger)
         else:
             self._conn.create_task(self._scp(session, command, reader, writer), reader.logger)
@@ -91,6 +97,12 @@ class Channel(SSHServerStreamSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed()
         super().connection_lost(exc)
+
+
+def serves_files(command: str) -> bool:
+    """Whether a command is another name for the sFTP subsystem."""
+    program = command.partition(" ")[0].rpartition("/")[2]
+    return program in FILE_SERVERS
 
 
 def endless(command: str) -> bool:

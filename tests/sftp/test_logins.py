@@ -90,6 +90,27 @@ def test_certificates_of_the_partys_authority(bed: Bed, tmp_path: Path) -> None:
     assert not gets_in(bed, client_keys=[key]), "the key alone"
 
 
+@pytest.mark.parametrize(
+    ("command", "works"),
+    [
+        ("internal-sftp", True),
+        ("/usr/lib/openssh/sftp-server -l INFO", True),
+        ("/bin/false", False),
+        ("echo sftp-server", False),
+    ],
+)
+def test_a_certificate_may_force_the_command_that_serves_files(
+    bed: Bed, command: str, works: bool
+) -> None:
+    authority, key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    bed.change(USER, keys=(), authorities=(authority.export_public_key().decode().strip(),))
+    cert = authority.generate_user_certificate(key, "x", principals=[USER], force_command=command)
+    try:
+        assert gets_in(bed, client_keys=[(key, cert)]) is works
+    except asyncssh.ChannelOpenError:
+        assert not works
+
+
 def test_users_that_there_are_and_are_not_are_answered_alike(bed: Bed) -> None:
     """The same methods, the same words, the same time: a failed password takes its second."""
 
@@ -206,8 +227,13 @@ def test_an_open_session_ends_with_its_login(bed: Bed) -> None:
         async with bed.client() as sftp:
             assert await sftp.exists("/orders/in/x")
             bed.change(USER, **change)
+            seen = len(bed.events)
             with pytest.raises(asyncssh.SFTPPermissionDenied):
                 await sftp.stat("/orders/in/x")
+            refusals = [e for e in bed.events[seen:] if e.kind == "refusal"]
+            assert [(e.party, e.principal, e.outcome) for e in refusals] == [
+                ("acme", "erp", "Denied")
+            ]
             bed.logins[USER] = before
             assert await sftp.exists("/orders/in/x")
 
