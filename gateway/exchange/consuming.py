@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from gateway.catalog import Consume, Expect
-from gateway.errors import BadInput, CatalogUnavailable, Denied, NoSuchVersion, PolicyMoved
+from gateway.errors import (
+    BadInput,
+    CatalogUnavailable,
+    CrossdockError,
+    Denied,
+    NoSuchVersion,
+    PolicyMoved,
+)
 from gateway.exchange.floor import WRITERS, Floor, absent, check_key
 from gateway.exchange.publishing import DECISIONS_MAX
 from gateway.faults import fault
@@ -50,21 +57,24 @@ class Consuming:
             text = f"{caller.party} may write {ref}, so it deletes it and does not consume it"
             raise self._floor.refused(caller, ref, Denied(text), held.version)
         if not self._consents(caller, ref, held):
-            text = f"no rule of {caller.party} that accepts {ref} says `consume: true`"
-            raise self._floor.refused(caller, ref, Denied(text), held.version)
+            raise self._unwilling(caller, ref, held)
         return await self._commit(caller, ref, held, moved_to, expect)
 
     async def deleted(self, caller: Caller, ref: ObjectRef, bucket: Bucket, expect: Expect) -> bool:
         """Whether a DELETE by a party that may not write the key was a consuming, or is one that
-        was done before."""
+        was done before. Denied for what it was given and its own rules keep."""
         principal = caller.principal
         if principal.may not in WRITERS or not principal.covers(ref.key):
             return False
         held = await self._floor.held(caller, ref, bucket, "", None)
         if held is None:
             return await self._floor.rows.consumed(caller.party, ref)
-        if held.version.marker or not self._consents(caller, ref, held):
+        if held.version.marker:
             return False
+        if not self._consents(caller, ref, held):
+            if held.grant.mode is Mode.OWN:
+                return False
+            raise self._unwilling(caller, ref, held)
         await self._commit(caller, ref, held, "", expect)
         return True
 
@@ -72,10 +82,14 @@ class Consuming:
         """The view has nothing under a name but what was moved there: that goes."""
         await self._commit(caller, ref, held, "", expect)
 
+    def _unwilling(self, caller: Caller, ref: ObjectRef, held: Held) -> CrossdockError:
+        text = f"no rule of {caller.party} that accepts {ref} says `consume: true`"
+        return self._floor.refused(caller, ref, Denied(text), held.version)
+
     def _may_act(self, caller: Caller, ref: ObjectRef) -> None:
         principal = caller.principal
         if principal.may not in WRITERS:
-            text = f"principal {principal.name} of {caller.party} may not consume"
+            text = f"principal {principal.name} of {caller.party} may not consume or rename"
             raise self._floor.refused(caller, ref, Denied(f"{text} (may: {principal.may.value})"))
 
     def _check_name(self, caller: Caller, ref: ObjectRef, moved_to: str) -> None:

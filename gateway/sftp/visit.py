@@ -76,7 +76,7 @@ class Visit:
         """A path that is to name a file: BadInput for one that can't."""
         spot = self.spot(path)
         if spot.key is None:
-            raise BadInput("this is a folder")
+            raise BadInput("no file can be here, only folders")
         return spot, ObjectRef(spot.bucket, spot.key)
 
     def folder(self, path: bytes) -> tuple[Spot, ObjectRef]:
@@ -89,7 +89,7 @@ class Visit:
 
     def above(self, spot: Spot) -> CrossdockError:
         """Folders above all keys are not a client's to make, rename or remove."""
-        error = Denied("what folders there are up here the policy files say")
+        error = Denied("the policy files say what folders there are up here")
         return self.refused(self.standing(), ObjectRef(spot.bucket, spot.prefix or ""), error)
 
     def refused(self, caller: Caller, ref: ObjectRef, error: CrossdockError) -> CrossdockError:
