@@ -31,12 +31,13 @@ from asyncssh import (
 )
 
 from gateway.errors import BadInput, CrossdockError, NotFound
+from gateway.model import Version
 from gateway.notifications import FILE_DOOR
 from gateway.sftp.acts import Acts, How
 from gateway.sftp.errors import status_of, text_of
 from gateway.sftp.pace import Pace
 from gateway.sftp.reading import Download
-from gateway.sftp.visit import S_NS, Entry, Visit
+from gateway.sftp.visit import Entry, Visit
 from gateway.sftp.writing import Upload
 from gateway.telemetry import Request
 
@@ -210,10 +211,14 @@ class Session(SFTPServer):
 
     async def fstat(self, file_obj: object) -> SFTPAttrs:
         if isinstance(file_obj, Download):
-            version = file_obj.reading.version
-            return attrs_of(Entry("", size=version.size, at=version.at // S_NS))
+            name = f"{file_obj.reading.version.ref}".encode()
+            return await self._told("fstat", name, self._fstat(file_obj.reading.version))
         upload = cast(Upload, file_obj)
         return attrs_of(Entry("", size=upload.size, at=upload.at))
+
+    async def _fstat(self, version: Version) -> SFTPAttrs:
+        at = await self._visit.modified(self._visit.standing(), version)
+        return attrs_of(Entry("", size=version.size, at=at))
 
     async def setstat(self, path: bytes, attrs: SFTPAttrs) -> None:
         """Times are kept where they can be; modes and owners mean nothing here, and a job that

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from gateway.errors import BadInput, CrossdockError, Denied, NoSuchKey
 from gateway.exchange import Entry as Row
-from gateway.exchange import Exchange, Found, Page, Span, Staged
+from gateway.exchange import Exchange, Page, Span, Staged
 from gateway.habits import Habits
-from gateway.model import Caller, Event, May, ObjectRef, Principal
+from gateway.model import Caller, Event, May, ObjectRef, Principal, Version
 from gateway.sftp.listing import Names
 from gateway.sftp.recent import Recent
 from gateway.sftp.tree import Spot, Tree, normal
@@ -160,11 +160,10 @@ class Visit:
         found = await self.exchange.objects.peek(caller, ref)
         if found is None:
             return None
-        at = await self.modified(caller, found)
+        at = await self.modified(caller, found.version)
         return Entry(spot.name, size=found.version.size, at=at)
 
-    async def modified(self, caller: Caller, found: Found) -> int:
-        version = found.version
+    async def modified(self, caller: Caller, version: Version) -> int:
         times = await self.exchange.staging.shown_times(caller, [version.id])
         return times.get(version.id, version.at // S_NS)
 

@@ -278,6 +278,20 @@ def test_a_time_may_be_set_by_name_before_the_file_is_closed(bed: Bed) -> None:
     assert found.version.metadata == {"mtime": "1700000000"}
 
 
+def test_an_open_file_shows_the_time_that_its_name_shows(bed: Bed) -> None:
+    """A job that compares both would else take the file for one that was just changed."""
+    bed.put("acme", "in/x.csv", DATA, {})
+
+    async def reads() -> None:
+        async with bed.client() as sftp:
+            await sftp.utime("/orders/in/x.csv", (1, 1_600_000_000))
+            async with sftp.open("/orders/in/x.csv", "rb") as file:
+                assert (await file.stat()).mtime == 1_600_000_000
+            assert (await sftp.stat("/orders/in/x.csv")).mtime == 1_600_000_000
+
+    bed.run(reads())
+
+
 def test_a_file_that_is_being_written_may_be_removed(bed: Bed) -> None:
     """By another session of the same user: the upload is void, and there is no file."""
 
