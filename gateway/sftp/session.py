@@ -207,7 +207,7 @@ class Session(SFTPServer):
         return await self._told("stat", path, self._stat(path))
 
     async def _stat(self, path: bytes) -> SFTPAttrs:
-        return self._shown(await self._visit.look(self._visit.spot(path)))
+        return self._shown(await self._visit.look(self._visit.seen(path)))
 
     async def fstat(self, file_obj: object) -> SFTPAttrs:
         if isinstance(file_obj, Download):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from gateway.errors import BadInput, CrossdockError, Denied, NoSuchKey
+from gateway.errors import BadInput, CrossdockError, Denied, KeyTooLong, NoSuchKey
 from gateway.exchange import Entry as Row
 from gateway.exchange import Exchange, Page, Span, Staged
 from gateway.habits import Habits
@@ -71,6 +71,16 @@ class Visit:
         if found is None:
             raise NoSuchKey
         return found
+
+    def seen(self, path: bytes) -> Spot:
+        """As spot, for looking: nothing is there under a name that no key is shown as."""
+        path = normal(path).encode()
+        try:
+            return self.spot(path)
+        except KeyTooLong:
+            raise
+        except BadInput as error:
+            raise NoSuchKey from error
 
     def file(self, path: bytes) -> tuple[Spot, ObjectRef]:
         """A path that is to name a file: BadInput for one that can't."""

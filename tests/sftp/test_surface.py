@@ -120,7 +120,7 @@ STATUS = [
     ("truncate", ("/orders/in/a", 1), asyncssh.SFTPOpUnsupported),
     ("stat", (b"/orders/\xff",), asyncssh.SFTPFailure),
     ("stat", ("/orders/" + "k" * 1025,), asyncssh.SFTPFailure),
-    ("stat", ("/orders/a%2Eb%2Fc",), asyncssh.SFTPFailure),
+    ("stat", ("/orders/a%2Eb%2Fc",), asyncssh.SFTPNoSuchFile),
 ]
 
 
