@@ -88,6 +88,7 @@ class Acts:
             staged=staged,
             begins=begins,
             appends=how.appends,
+            opened=self._visit.shared.clock() // S_NS,
         )
 
     async def _begins(self, caller: Caller, ref: ObjectRef) -> Reading | None:

@@ -80,6 +80,7 @@ class Upload:
         staged: Staged | None = None,
         begins: Reading | None = None,
         appends: bool = False,
+        opened: int = 0,
     ) -> None:
         self._exchange = exchange
         self._caller = caller
@@ -99,13 +100,18 @@ class Upload:
         self._end = staged.size if staged else 0
         self._broken: CrossdockError | None = None
         self.ref = ref
-        self.at = 0
+        self._opened = opened
         self.metadata: Mapping[str, str] = EMPTY
         self.modified: int | None = None
 
     @property
     def size(self) -> int:
         return self._end if self._begins is None else max(self._end, self._begins.version.size)
+
+    @property
+    def at(self) -> int:
+        """When it was modified, in seconds: as its writer says, or since it is open here."""
+        return self._opened if self.modified is None else self.modified
 
     @property
     def untouched(self) -> bool:

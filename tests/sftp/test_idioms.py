@@ -278,6 +278,23 @@ def test_a_time_may_be_set_by_name_before_the_file_is_closed(bed: Bed) -> None:
     assert found.version.metadata == {"mtime": "1700000000"}
 
 
+def test_a_file_that_is_being_written_is_as_old_as_its_upload_or_as_its_writer_says(
+    bed: Bed,
+) -> None:
+    """Never of 1970: jobs that clean up by age would take it away."""
+
+    async def writes() -> None:
+        async with bed.client() as sftp, sftp.open("/orders/in/x.csv", "wb") as file:
+            now = (await file.stat()).mtime
+            assert now == (await sftp.stat("/orders/in/x.csv")).mtime
+            await file.write(DATA)
+            assert now == bed.now // 10**9
+            await file.utime((1, 1_700_000_000))
+            assert (await file.stat()).mtime == 1_700_000_000
+
+    bed.run(writes())
+
+
 def test_an_open_file_shows_the_time_that_its_name_shows(bed: Bed) -> None:
     """A job that compares both would else take the file for one that was just changed."""
     bed.put("acme", "in/x.csv", DATA, {})
