@@ -96,10 +96,16 @@ def list_keys(session: Session, party: str, principal: str) -> None:
 @key.command()
 @click.argument("party")
 @click.argument("principal", metavar="NAME")
-@click.option("--id", "key_id", default="", help="This key alone; without it all of them.")
+@click.option(
+    "--id",
+    "key_id",
+    default="",
+    help="This one alone, as `key list` names it; without it all of them.",
+)
 @command
 def revoke(session: Session, party: str, principal: str, key_id: str) -> None:
-    """Revoke a principal's keys. Requests signed with them are refused from then on."""
+    """Revoke a principal's access keys and passwords, or the one that --id names. Requests and
+    sFTP sessions that came with them are refused from then on."""
     arguments = {"party": party, "principal": principal, "id": key_id}
     done = session.do("key.revoke", arguments, quiet)
     if session.as_json:

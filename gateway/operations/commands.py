@@ -109,7 +109,8 @@ class Commands:
             and wanted in ("", key.id)
         ]
         if not found:
-            raise NotFound(f"no open key {wanted or ''} of {party} {name} in the catalog")
+            which = f"key {wanted}" if wanted else "key"
+            raise NotFound(f"no open {which} of {party} {name} in the catalog")
         now = self.clock()
         for key in found:
             event = key_event(now, party, name, key.id, "revoked")

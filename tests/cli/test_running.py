@@ -91,6 +91,10 @@ def test_a_key_is_in_force_when_made_and_refused_when_revoked(site: Site) -> Non
     asyncio.run(site.running(story))
     rows = site.ask("key", "list", "acme", "erp")
     assert [bool(row["revoked"]) for row in rows] == [False, True]
+    again = site.call("key", "revoke", "acme", "erp", "--id", rows[1]["id"])
+    assert again.exit_code == 1
+    assert f"no open key {rows[1]['id']} of acme erp in" in again.output
+    assert "no open key of acme nobody in" in site.call("key", "revoke", "acme", "nobody").output
 
 
 def test_a_principal_added_later_gets_a_key_by_command_alone(site: Site) -> None:
