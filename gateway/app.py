@@ -37,6 +37,7 @@ from gateway.operations.health import Vitals
 from gateway.operations.hooks import Hooks
 from gateway.operations.host_keys import host_keys
 from gateway.operations.housekeeping import Expiring, Housekeeping, Resting
+from gateway.operations.key_files import KeyFiles
 from gateway.operations.keys import FirstKeys, log_signer, open_seal
 from gateway.operations.missing import missing_secrets
 from gateway.operations.moves import cut_off
@@ -186,6 +187,7 @@ async def _workers(
         "courier": house.courier.run(),
         "herald": house.herald.run(),
         "policies": policies.watch(),
+        "key files": KeyFiles(house.config.policies, lambda: house.mesh, house.enter_keys).watch(),
         "housekeeping": housekeeping.run(),
         "lifecycle": expiring.run(),
         "convergence": house.convergence.run(),

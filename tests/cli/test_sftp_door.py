@@ -133,6 +133,32 @@ def test_host_keys_are_the_same_after_a_restart(door: Site) -> None:
     assert b"OPENSSH PRIVATE KEY" not in stored
 
 
+def test_a_key_that_is_taken_out_of_its_file_is_withdrawn(door: Site) -> None:
+    """By an edit of that file alone: the policies stay as they are."""
+
+    async def story(gateway: Running) -> None:
+        async with client(gateway, "legacy", **by_key(door)) as sftp:
+            await sftp.listdir("/orders")
+            other = asyncssh.generate_private_key("ssh-ed25519")
+            other.write_public_key(str(door.folder / "policies" / "key.pub"))
+
+            async def shut() -> bool:
+                try:
+                    await sftp.listdir("/orders")
+                except asyncssh.SFTPPermissionDenied:
+                    return True
+                return False
+
+            await eventually(shut, WAIT_S)
+            with pytest.raises(asyncssh.PermissionDenied):
+                async with client(gateway, "legacy", **by_key(door)):
+                    pass
+            async with client(gateway, "legacy", client_keys=[other]) as newer:
+                await newer.listdir("/orders")
+
+    asyncio.run(door.running(story))
+
+
 def test_a_password_is_made_and_revoked_by_command(door: Site) -> None:
     async def story(gateway: Running) -> None:
         made = await asyncio.to_thread(door.ask, "key", "create", "globex", "wms", "--password")
