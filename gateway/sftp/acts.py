@@ -212,6 +212,8 @@ class Acts:
             raise self._visit.refused(caller, ref, error)
 
     def _target(self, target: Spot) -> ObjectRef:
+        if target.key is None and not target.prefix:
+            raise self._visit.above(target)
         if target.key is None:
             raise BadInput("the new name is that of a folder")
         return ObjectRef(target.bucket, target.key)

@@ -72,6 +72,8 @@ REFUSALS = [
     ("put x /orders/elsewhere/x", "no grant for orders/elsewhere/x: in orders, acme may write in/"),
     ("put x /x", "no file can be here, only folders"),
     ("mkdir /new", "the policy files say what folders there are up here"),
+    ("rename /orders/in /new", "the policy files say what folders there are up here"),
+    ("rename /orders/in/a /new", "the policy files say what folders there are up here"),
     ("rmdir /orders/in", "the folder is not empty"),
     ("mkdir /orders/in/sub", "a file or folder of that name is there already"),
     ("rename /orders/in /orders/in/sub", "a folder can't be moved into itself"),
