@@ -18,7 +18,9 @@ from gateway.model import Principal
 Network = IPv4Network | IPv6Network
 Random = Callable[[int], bytes]
 
-PASSWORD_CHARS_MIN = 12
+PASSWORD_CHARS_MIN = 8
+PASSWORD_CHARS_GOOD = 12
+"""Shorter ones are those that old jobs bring along; who sets one is told."""
 PASSWORD_BYTES_MAX = 1024
 PASSWORD_RANDOM_BYTES = 15
 SALT_BYTES = 16

@@ -11,6 +11,12 @@ from gateway.catalog import Catalog, SealedKey
 from gateway.cli import show
 from gateway.cli.session import Session, command, quiet
 from gateway.identity import NO_ACCESS_KEY
+from gateway.logins import PASSWORD_CHARS_GOOD
+
+SHORT = (
+    "This password is short. Say where its user may come from (`from:`), or let it show a key, too"
+    " (`login: both`)."
+)
 
 
 @click.group()
@@ -35,6 +41,8 @@ def create(
     arguments = {"party": party, "principal": principal}
     if password:
         arguments["password"] = given_password() if stdin else ""
+        if stdin and len(arguments["password"]) < PASSWORD_CHARS_GOOD:
+            click.echo(SHORT, err=True)
     made = session.do("key.create", arguments, quiet)
     if session.as_json:
         show.as_json(made)

@@ -20,7 +20,7 @@ def bans(session: Session) -> None:
     if session.as_json:
         show.as_json(found["bans"])
         return
-    rows = [(each["source"], f"{each['seconds_left']} s") for each in found["bans"]]
+    rows = [(each["source"], f"{each['seconds_left'] // 60 + 1} min") for each in found["bans"]]
     show.table("bans", ("source", "time left"), rows)
 
 

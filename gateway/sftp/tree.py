@@ -1,10 +1,10 @@
 """Paths and what they lead to: a party's buckets as one tree of folders.
 
 A path is a bucket's name and a key, or begins with a folder that the party's file maps. A key that
-no path can be is shown with percent signs, reversibly: `%2F` is a segment without a name (as in
-`a//b`) or, behind a name, the folder beside a file of that name; `%2E` and `%2E%2E` are segments of
-dots; control characters are `%00` to `%1F` and `%7F`. `%25` stands for a percent sign that would
-else read as one of these.
+no path can be is shown with percent signs, reversibly: `%2F` alone is a segment without a name (as
+in `a//b`), and at the end of a name the folder beside a file of that name; `%2E` and `%2E%2E` alone
+are segments of dots; control characters are `%00` to `%1F` and `%7F`. `%25` stands for a percent
+sign that would else read as one of these; all others stand for themselves.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ PATH_BYTES_MAX = 4 * KEY_BYTES_MAX
 NAMELESS = "%2F"
 _DOTS = MappingProxyType({".": "%2E", "..": "%2E%2E"})
 _UNDOTTED = MappingProxyType({shown: dots for dots, shown in _DOTS.items()})
-_ESCAPE = re.compile(r"%(25|2E|2F|0[0-9A-F]|1[0-9A-F]|7F)")
-_ESCAPED = re.compile(r"[\x00-\x1f\x7f]|%(?=(?:25|2E|2F|0[0-9A-F]|1[0-9A-F]|7F))")
+_CONTROL = "0[0-9A-F]|1[0-9A-F]|7F"
+_READS = rf"(?=(?:25)*(?:{_CONTROL}|2F\Z))"
+_DOTS_READ = r"(?=(?:25)*2E(?:%2E)?\Z)"
+"""What makes a percent sign before it read as an escape, if it is one or would become one."""
+_ESCAPE = re.compile(rf"%({_CONTROL})|%25{_READS}|\A%25{_DOTS_READ}")
+_ESCAPED = re.compile(rf"[\x00-\x1f\x7f]|%{_READS}|\A%{_DOTS_READ}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ def named(name: str) -> str:
     """The segment that is shown under this name; BadInput where none is."""
     if name == NAMELESS:
         return ""
-    segment = _UNDOTTED.get(name) or _ESCAPE.sub(lambda m: chr(int(m[1], 16)), name)
+    segment = _UNDOTTED.get(name) or _ESCAPE.sub(lambda m: chr(int(m[1] or "25", 16)), name)
     if shown(segment) != name:
         raise BadInput(f"no file can have the name `{name}`: percent signs in it stand for others")
     return segment

@@ -191,6 +191,9 @@ def test_a_password_of_ones_own_is_read_from_standard_input(
 
     assert create("short\n").exit_code == 2
     assert create("").exit_code == 2
+    old = create("old8char\n")
+    assert old.exit_code == 0
+    assert "This password is short" in old.output
     done = create("correct horse battery\n")
     assert done.exit_code == 0
     assert "correct horse" not in done.output

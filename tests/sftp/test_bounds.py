@@ -86,7 +86,7 @@ NAMES = {
     "no UTF-8": b"/orders/in/\xff\xfe",
     "a surrogate": b"/orders/in/\xed\xa0\x80",
     "Crossdock's own": b"/orders/.crossdock/x",
-    "an escape of nothing": b"/orders/in/%25",
+    "a folder beside a file": b"/orders/in/a%2F",
 }
 ON_NAMES = {
     "open": (raw.OPEN, u32(raw.CREATES) + raw.NO_ATTRS),

@@ -85,13 +85,45 @@ def test_what_is_no_path_is_refused(path: bytes) -> None:
         normal(path)
 
 
-@pytest.mark.parametrize("name", ["a%25b", "%2E", "x%2Fy", "%2Fx", "..%2E"])
-def test_names_that_no_key_is_shown_as_are_refused(name: str) -> None:
-    if name == "%2E":  # this is the one for a single dot
-        assert named(name) == "."
-        return
-    with pytest.raises(BadInput):
-        PLAIN.spot(f"/orders/{name}/b")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a%20b",
+        "100%25",
+        "a%252Fb",
+        "a%2Fb.csv",
+        "%2Fx",
+        "..%2E",
+        "%2E.csv",
+        "50% off",
+        "%2e",
+        "%2f",
+        "a%2f",
+        "%",
+    ],
+)
+def test_names_that_clients_encode_stand_for_themselves(name: str) -> None:
+    assert named(name) == name == shown(name)
+
+
+def test_a_percent_sign_is_escaped_where_it_would_read_as_an_escape() -> None:
+    pairs = {
+        "%00": "%2500",
+        "%2500": "%252500",
+        "a%2F": "a%252F",
+        "a%252F": "a%25252F",
+        "\n": "%0A",
+        "%\n": "%%0A",
+    }
+    assert {segment: shown(segment) for segment in pairs} == pairs
+    assert {named(name): name for name in pairs.values()} == pairs
+
+
+def test_dots_have_names_of_their_own() -> None:
+    assert [named(name) for name in ("%2E", "%2E%2E", "%252E", "%252E%2E")] == [
+        *(".", ".."),
+        *("%2E", "%2E%2E"),
+    ]
 
 
 def test_a_key_may_have_as_many_bytes_as_in_s3() -> None:
