@@ -45,12 +45,13 @@ class Settling:
 
     async def _look(self, staged: Staged, habits_of: HabitsOf, door: str) -> bool:
         now = self._floor.means.clock()
-        principal = self._principal(staged)
-        habits = habits_of(principal)
-        caller = Caller(principal, door, staged.upload.id)
         if staged.touched + self._resume_ns <= now:
-            await self._let_go(caller, staged)
+            await self._let_go(Caller(staged.upload.principal, door, staged.upload.id), staged)
             return False
+        principal = self._principal(staged)
+        if principal is None:
+            return False
+        habits, caller = habits_of(principal), Caller(principal, door, staged.upload.id)
         rests = staged.closed and staged.touched + habits.quiet_s * S_NS <= now
         key = staged.upload.ref.key
         if habits.settle is not Settle.QUIET or not rests or is_temporary(habits, key):
@@ -62,12 +63,12 @@ class Settling:
             return False
         return True
 
-    def _principal(self, staged: Staged) -> Principal:
-        """As the mesh has it now."""
+    def _principal(self, staged: Staged) -> Principal | None:
+        """As the mesh has it now; of one that left it nothing is published."""
         kept = staged.upload.principal
         party = self._floor.mesh.parties.get(kept.party)
         spec = party.principals.get(kept.name) if party else None
-        return spec.principal if spec else kept
+        return spec.principal if spec else None
 
     async def _let_go(self, caller: Caller, staged: Staged) -> None:
         ref = staged.upload.ref

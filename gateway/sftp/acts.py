@@ -186,19 +186,19 @@ class Acts:
         if staged is not None:
             await self._rename_staged(caller, staged, new, replaces)
             return True
-        if not await self._seen(caller, old):
+        found = await self._seen(caller, old)
+        if found is None:
             return False
         self._stays_put(caller, source, target)
-        modified = await self._shown_time(caller, old)
+        modified = await self._shown_time(caller, found)
         await self._exchange.moving.rename(caller, old, new, replaces=replaces)
         if modified is not None:
             await self._exchange.staging.show_time(caller, new, modified)
         return True
 
-    async def _shown_time(self, caller: Caller, ref: ObjectRef) -> int | None:
+    async def _shown_time(self, caller: Caller, found: Found) -> int | None:
         """When the party's tree says that a file was modified, if anybody said so."""
-        found = await self._exchange.objects.peek(caller, ref)
-        if found is None or caller.principal.may is not May.BOTH:
+        if caller.principal.may is not May.BOTH:
             return None
         times = await self._exchange.staging.shown_times(caller, [found.version.id])
         return times.get(found.version.id)
@@ -223,6 +223,8 @@ class Acts:
     ) -> None:
         habits = self._visit.habits(caller)
         if not stays(habits, new.key):
+            if not staged.closed:
+                raise Conflict("its upload broke off: resume it, or put it anew")
             await self._publish(caller, staged, new, ANY if replaces else ABSENT)
             return
         if not replaces and await self._visit.exists(caller, new):
@@ -239,15 +241,14 @@ class Acts:
         moved = await moving.rename_folder(caller, old, new, stays=lambda key: stays(habits, key))
         return bool(moved)
 
-    async def _seen(self, caller: Caller, ref: ObjectRef) -> bool:
-        """Whether there is such a version. Who may only write is told of its party's own."""
+    async def _seen(self, caller: Caller, ref: ObjectRef) -> Found | None:
+        """What lies there. Who may only write is told of its party's own."""
         if caller.principal.may is not May.WRITE:
-            return await self._exchange.objects.peek(caller, ref) is not None
+            return await self._exchange.objects.peek(caller, ref)
         try:
-            await self._exchange.locking.authored(caller, ref)
+            return await self._exchange.locking.authored(caller, ref)
         except NotFound:
-            return False
-        return True
+            return None
 
     async def remove(self, path: bytes) -> None:
         """Lets go of what is being written; hides a version, or (a recipient) consumes it."""
@@ -261,7 +262,7 @@ class Acts:
             await self._exchange.staging.abandon(caller, staged)
         if writing is not None or staged is not None:
             return
-        if not await self._seen(caller, ref):
+        if await self._seen(caller, ref) is None:
             if await self._visit.is_folder(caller, spot):
                 raise BadInput("this is a folder")
             raise await self._visit.absent(caller, spot)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,8 +35,6 @@ from gateway.telemetry import Request
 SESSIONS_PER_CONNECTION = 10
 FAILURE_SECONDS = 1.0
 """A failed password is answered no sooner."""
-
-log = logging.getLogger(__name__)
 
 
 class Guards(Protocol):
@@ -92,6 +89,8 @@ class Arrival(SSHServer):
         self._key_shown = False  # a key was proved, and a password is wanted too
         self._offered: bytes = b""  # the key or authority that was accepted last
         self._proofs: tuple[bytes, ...] = ()
+        self._came = False
+        self._verified: Login | None = None  # as it was when it was last found to be in force
         self._failures = 0
         self._channels: dict[object, str] = {}  # by the user for whom each was opened
         self.user = ""
@@ -135,19 +134,15 @@ class Arrival(SSHServer):
         self._hall.leave(self)
         for each in tuple(self._channels):
             self._closed(each)
-        if self._proofs and self._login is not None and not self._wants_both:
+        if self._came:
             self._note("left")
 
     # --- proving -------------------------------------------------------------------------------
 
     def begin_auth(self, username: str) -> bool:
         found = self._means.lookup(username)
-        self.user, self._known, self._key_shown, self._proofs = (
-            username,
-            found is not None,
-            False,
-            (),
-        )
+        self.user, self._known = username, found is not None
+        self._key_shown, self._proofs = False, ()
         self._login = found if found is not None and self._from_allowed(found) else None
         return True
 
@@ -207,6 +202,7 @@ class Arrival(SSHServer):
             )
 
     def auth_completed(self) -> None:
+        self._came = True
         self._note("came")
 
     def _note(self, outcome: str, kind: str = "login") -> None:
@@ -234,14 +230,17 @@ class Arrival(SSHServer):
         """The caller, as the mesh and the catalog have it now. Denied once the login, or the key or
         password that it came with, is no longer in force."""
         login = self._means.lookup(self.user)
-        if login is None or not self._still(login) or not self._from_allowed(login):
+        if login is None or not (login is self._verified or self._still(login)):
             self._note(Denied.__name__, kind="refusal")
             raise Denied("this login is no longer in force")
+        self._verified = login  # logins are swapped whole: the same one needs no second look
         return Caller(login.principal, FILE_DOOR, self.id)
 
     def _still(self, login: Login) -> bool:
         before = self._login
         if before is None or _named(login.principal) != _named(before.principal):
+            return False
+        if not self._from_allowed(login):
             return False
         lines = (*login.keys, *login.authorities)
         return all(_listed(each, lines) or each in login.passwords for each in self._proofs)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from gateway.errors import BadInput, CrossdockError, NoSuchUpload, TooLarge
@@ -88,7 +89,6 @@ class Upload:
         self._temporary = temporary
         self._staged = staged
         self._begins = begins
-        self._appends = appends
         self._shift: int | None = None if appends else 0
         self._held: list[bytes] = []
         self._small = bytearray()
@@ -98,7 +98,7 @@ class Upload:
         self._last: asyncio.Task[Staged] | None = None
         self._flying: list[asyncio.Task[Staged]] = []
         self._end = staged.size if staged else 0
-        self._broken: CrossdockError | None = None
+        self._broken: Exception | None = None
         self.ref = ref
         self._opened = opened
         self.metadata: Mapping[str, str] = EMPTY
@@ -127,10 +127,6 @@ class Upload:
     def early_bytes(self) -> int:
         return self._early_bytes
 
-    @property
-    def staged(self) -> Staged | None:
-        return self._staged
-
     # --- taking bytes --------------------------------------------------------------------------
 
     def takes(self, offset: int, data: bytes) -> bool:
@@ -149,11 +145,8 @@ class Upload:
         `early_max`: how much of it may be held behind a gap."""
         if self._broken is not None:
             raise self._broken
-        try:
+        with self._breaking():
             await self._take(offset, data, early_max)
-        except CrossdockError as error:
-            self._broken = error
-            raise
 
     async def _take(self, offset: int, data: bytes, early_max: int) -> None:
         if not data:
@@ -258,10 +251,8 @@ class Upload:
 
     async def ease(self) -> None:
         """Sends on what is held, part or not; what befalls it the writer is told in its turn."""
-        try:
+        with suppress(CrossdockError), self._breaking():
             await self._flush()
-        except CrossdockError as error:
-            self._broken = error
 
     def _landed(self, party: str, task: asyncio.Task[Staged]) -> None:
         self._slots.give(party)
@@ -272,9 +263,19 @@ class Upload:
         """Everything that came, up to the first gap, is durable when this returns."""
         if self.untouched:
             return
-        await self._flush()
-        while self._flying:
-            await self._flying.pop(0)
+        with self._breaking():
+            await self._flush()
+            while self._flying:
+                await self._flying.pop(0)
+
+    @contextmanager
+    def _breaking(self) -> Iterator[None]:
+        """Whatever goes wrong with bytes on their way: the file lacks them from then on."""
+        try:
+            yield
+        except Exception as error:
+            self._broken = error
+            raise
 
     def set_modified(self, at: int) -> None:
         """When its writer says that it was modified, in seconds since 1970."""

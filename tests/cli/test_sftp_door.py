@@ -236,7 +236,6 @@ def test_habits_follow_an_edit_of_the_partys_own_file(door: Site) -> None:
 
             await eventually(mapped, WAIT_S)
             await put(sftp, "/out/8.csv", b"8")
-        assert gateway.house.mesh.habits is not None
 
     asyncio.run(door.running(story))
     assert "invoices/8.csv" in json.dumps(door.ask("who-has", "orders/invoices/8.csv"))

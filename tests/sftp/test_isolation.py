@@ -21,6 +21,7 @@ from gateway.errors import StoreUnavailable
 from gateway.habits import Habits
 from gateway.model import ObjectRef
 from gateway.sftp import writing
+from tests.security.test_hidden_is_absent import Noted
 from tests.sftp import raw
 from tests.sftp.bed import Bed
 from tests.sftp.raw import Answer, Raw, channel, session, text, u32, u64
@@ -114,18 +115,6 @@ ON_NAMES: Mapping[str, Callable[[bytes], tuple[int, bytes]]] = MappingProxyType(
         "mkdir below": lambda name: (raw.MKDIR, text(name[4:] + b"/a") + raw.NO_ATTRS),
     }
 )
-
-
-class Noted:
-    """The catalog, and the names of the calls that it got."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        self.calls: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        self.calls.append(name)
-        return getattr(self._inner, name)
 
 
 async def under_way(bed: Bed, writer: asyncssh.SFTPClient) -> None:

@@ -366,6 +366,28 @@ def test_a_store_that_fails_is_told_at_the_latest_when_the_file_is_closed(
     assert bed.keys("acme") == []
 
 
+@pytest.mark.parametrize("path", [IN, "/orders/in/x.tmp"])
+def test_a_sync_that_failed_is_the_end_of_the_file(bed: Bed, path: str) -> None:
+    """Bytes that were lost on their way must not be missed out of a file that counts as whole."""
+
+    async def story() -> None:
+        async with bed.client() as sftp:
+            file = await sftp.open(path, "wb")
+            await file.write(b"first")
+            await file.fsync()
+            await file.write(b"second")
+            bed.stores["acme", "home"].orders.append("before")
+            with pytest.raises(asyncssh.SFTPFailure):
+                await file.fsync()
+            with pytest.raises(asyncssh.SFTPFailure):
+                await file.close()
+            with pytest.raises(asyncssh.SFTPFailure):
+                await sftp.posix_rename(path, "/orders/in/y")
+
+    bed.run(story())
+    assert bed.keys("acme") == []
+
+
 def test_what_was_told_to_be_synced_is_durable(bed: Bed) -> None:
     async def story() -> None:
         async with bed.client() as sftp, sftp.open(IN, "wb") as file:
