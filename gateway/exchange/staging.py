@@ -13,7 +13,7 @@ from dataclasses import replace
 from mimetypes import MimeTypes
 
 from gateway.catalog import Expect, Staged
-from gateway.errors import NoSuchUpload, TooLarge
+from gateway.errors import Conflict, NoSuchUpload, TooLarge
 from gateway.exchange.drafts import check_draft
 from gateway.exchange.floor import Floor
 from gateway.exchange.intake import DEFAULT_CHECKSUM, Relayed, Taken
@@ -143,6 +143,8 @@ class Staging:
         if not parts:
             await self.append(caller, staged, Bytes(b""))
             parts = await self._floor.rows.parts(upload.id)
+        if sum(part.size for part in parts) != staged.size:
+            raise Conflict("not all of this file has arrived: resume it, or put it anew")
         headers = upload.headers or typed(ref.key)
         draft = Draft(headers, upload.metadata, upload.tags)
         version = assembled(self._objects.new_version(caller, ref, bucket, draft), parts)

@@ -6,12 +6,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from gateway.habits import Habits, Settle
-from gateway.policy.clauses import EVERYONE
-from gateway.policy.complaints import suggestion
 from gateway.policy.nodes import Path
-from gateway.policy.patterns import compiled
 from gateway.policy.schema import JobsEntry, PartyFile
-from gateway.policy.topology import Topology
 
 SECTION = "sftp"
 
@@ -47,34 +43,6 @@ def alone(found: PartyFile) -> Iterator[tuple[Path, str]]:
                 settle = "quiet" if field == "quiet" else "flag-file"
                 text = f"this has no effect without `settle: {settle}`"
                 yield (*at, field), text
-
-
-def beside(
-    party: str, found: PartyFile, topology: Topology
-) -> Iterator[tuple[Path, str, str, bool]]:
-    """What the topology does not bear out: place, text, what the party is told of it, and whether
-    the place is that of a key."""
-    known = topology.parties[party].principals
-    for name, entry in found.sftp.items():
-        if name != EVERYONE and name not in known:
-            text = f"{party} has no principal `{name}`; {suggestion(name, known)}"
-            yield (SECTION, name), text, "", True
-        for path, target in entry.map.items():
-            yield from _mapped(party, (SECTION, name, "map", path), target, topology)
-
-
-def _mapped(
-    party: str, at: Path, target: str, topology: Topology
-) -> Iterator[tuple[Path, str, str, bool]]:
-    bucket = target.partition("/")[0]
-    grants = topology.grants.get(bucket)
-    told = f"unknown bucket `{bucket}`"
-    if grants is not None and party not in grants.members:
-        yield at, f"{party} is not a member of {bucket}, so nothing can lie here", told, False
-    creators = (text for each in topology.parties.values() for text in each.create_buckets)
-    if grants is None and not any(compiled(text).matches(bucket) for text in creators):
-        text = f"{told}; {suggestion(bucket, topology.buckets)}"
-        yield at, text, told, False
 
 
 def _within(path: str, folder: str) -> bool:

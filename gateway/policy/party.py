@@ -18,6 +18,7 @@ from gateway.policy.patterns import compiled, intersect, tokens
 from gateway.policy.schema import (
     AcceptEntry,
     ForbidEntry,
+    JobsEntry,
     PartyFile,
     RuleEntry,
     SendEntry,
@@ -173,13 +174,13 @@ class _Beside:
             yield from self._recipients(("forbids", i, "to"), "", forbid.to)
         for i, accept in enumerate(found.accepts):
             yield from self._accept(("accepts", i), accept)
-        for path, text, told, on_key in jobs.beside(self.party, found, self.topology):
-            yield self.problem(path, text, told, key=on_key)
+        for name, entry in found.sftp.items():
+            yield from self._jobs((jobs.SECTION, name), name, entry)
 
     def _authored(self, path: Path, entry: SendEntry | ForbidEntry) -> Iterator[Problem]:
         grants = self.topology.grants.get(entry.bucket)
         if grants is None:
-            yield from self._unknown_bucket(path, entry.bucket, [self.party])
+            yield from self._unknown_bucket((*path, "bucket"), entry.bucket, [self.party])
         elif self.party not in grants.members:
             text = f"{self.party} is not a member of {entry.bucket}, so this can never match"
             yield self.problem((*path, "bucket"), text, _unknown("bucket", entry.bucket))
@@ -191,6 +192,20 @@ class _Beside:
                     text = f"`{keys}` can never match: in {entry.bucket} {self.party} writes {may}"
                     yield self.problem((*path, "keys", i), text)
 
+    def _jobs(self, path: Path, name: str, entry: JobsEntry) -> Iterator[Problem]:
+        known = self.topology.parties[self.party].principals
+        if name != EVERYONE and name not in known:
+            text = f"{self.party} has no principal `{name}`; {suggestion(name, known)}"
+            yield self.problem(path, text, key=True)
+        for folder, target in entry.map.items():
+            at, bucket = (*path, "map", folder), target.partition("/")[0]
+            grants = self.topology.grants.get(bucket)
+            if grants is None:
+                yield from self._unknown_bucket(at, bucket, self.topology.parties)
+            elif self.party not in grants.members:
+                text = f"{self.party} is not a member of {bucket}, so nothing can lie here"
+                yield self.problem(at, text, _unknown("bucket", bucket))
+
     def _unknown_bucket(
         self, path: Path, bucket: str, creators: Iterable[str]
     ) -> Iterator[Problem]:
@@ -200,7 +215,7 @@ class _Beside:
         if not any(compiled(text).matches(bucket) for text in patterns):
             told = _unknown("bucket", bucket)
             text = f"{told}; {suggestion(bucket, self.topology.buckets)}"
-            yield self.problem((*path, "bucket"), text, told)
+            yield self.problem(path, text, told)
 
     def _recipients(
         self, path: Path, bucket: str, names: Iterable[str], *, on_key: bool = False
@@ -228,7 +243,7 @@ class _Beside:
         everyone = EVERYONE in accept.senders
         senders = [name for name in parties if everyone or name in accept.senders]
         if accept.bucket and grants is None:
-            yield from self._unknown_bucket(path, accept.bucket, senders)
+            yield from self._unknown_bucket((*path, "bucket"), accept.bucket, senders)
         elif grants and self.party not in grants.members:
             text = f"{self.party} is not a member of {accept.bucket}, so this can never match"
             yield self.problem((*path, "bucket"), text, _unknown("bucket", accept.bucket))

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from gateway.catalog import Expect
-from gateway.errors import BadInput, Denied, NoSuchKey, NoSuchUpload, PreconditionFailed
+from gateway.errors import BadInput, Conflict, Denied, NoSuchKey, NoSuchUpload, PreconditionFailed
 from gateway.exchange import Bytes, Draft, Span, Staged
 from gateway.exchange.moving import FOLDER_KEYS_MAX
 from gateway.habits import USUAL, Habits, Settle, is_temporary
@@ -305,6 +305,15 @@ def test_bytes_count_in_the_order_in_which_they_were_appended(world: World) -> N
         return await later
 
     assert world.run(story()).size == 6
+
+
+def test_what_lacks_bytes_that_its_writer_counted_is_no_version(world: World) -> None:
+    staged = stage(world, "in/x", b"one")
+    with pytest.raises(Conflict, match="not all of this file has arrived"):
+        world.run(
+            world.exchange.staging.publish(ACME, replace(staged, size=6), ref("in/x"), Expect())
+        )
+    assert keys(world, "acme") == []
 
 
 def test_a_shown_time_changes_no_version(world: World) -> None:

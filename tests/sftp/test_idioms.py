@@ -153,6 +153,27 @@ def test_an_upload_that_broke_off_is_resumed(bed: Bed) -> None:
     one_of_each(bed, "in/x.csv")
 
 
+def test_an_upload_that_broke_off_is_not_completed_by_its_rename(bed: Bed) -> None:
+    """A job that does not look whether its put went well goes on with the rename."""
+    bed.local("x.csv", DATA)
+
+    async def breaks() -> None:
+        async with bed.connection() as connection, connection.start_sftp_client() as sftp:
+            file = await sftp.open("/orders/in/x.csv.tmp", "wb")
+            await file.write(DATA[:1000])
+            connection.abort()
+
+    bed.run(breaks())
+    bed.run(bed.left())
+    rename = "rename /orders/in/x.csv.tmp /orders/in/x.csv"
+    ran = bed.batch(rename)
+    assert ran.code == 1
+    assert "its upload broke off: resume it, or put it anew" in ran.err
+    assert bed.keys("acme") == []
+    ok(bed.batch("reput x.csv /orders/in/x.csv.tmp", rename))
+    one_of_each(bed, "in/x.csv")
+
+
 def test_the_same_name_every_day(bed: Bed) -> None:
     for day in (b"monday", b"tuesday", b"wednesday"):
         bed.local("x", day)
